@@ -1,0 +1,230 @@
+"""How engineers write numbers with units: tokens, and the reading of one quantity from them.
+
+Used for single quantities and inside formulas alike, so that `10 events/user/hour` is the same
+thing in both. Numbers are exact fractions until the unit is applied: `12 ms` is exactly what the
+float 0.012 is, with no rounding on the way.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from estimators.dimension import PLAIN, Dimension
+from estimators.errors import FormulaError, shown
+from estimators.vocabulary import MULTIPLIERS, REMEDIES, Unit
+
+MAX_POWER = 16
+_ONE: Unit = (Fraction(1), PLAIN)
+_SPELLED_ALIKE = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-"})
+_TOKEN = re.compile(
+    r"(?P<space>\s+)"
+    r"|(?P<number>(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+(?:_[0-9]+)*)(?:\.[0-9]+)?|\.[0-9]+)"
+    r"(?:[eE][+-]?[0-9]+)?)"
+    r"|(?P<range>\.\.(?!\.))"
+    r"|(?P<name>[A-Za-zµμ][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)*)"
+    r"|(?P<symbol>\*\*|[-+*/^()$¢€£%,])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    kind: str
+    """number, name, symbol, range or end"""
+    text: str
+    start: int
+    end: int
+
+
+class Tokens:
+    """The tokens of one text and a position in them; the last is always the 'end' token."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text.translate(_SPELLED_ALIKE)  # one character for one: positions stay
+        self.given = text
+        self.position = 0
+        self.list = _tokens(self.text, text)
+
+    def peek(self, ahead: int = 0) -> Token:
+        return self.list[min(self.position + ahead, len(self.list) - 1)]
+
+    def take(self) -> Token:
+        token = self.peek()
+        self.position += 1
+        return token
+
+    def at(self, *symbols: str, ahead: int = 0) -> bool:
+        """Whether the token there is one of these symbols (or the word 'per', if asked for)."""
+        token = self.peek(ahead)
+        return token.text in symbols and (token.kind == "symbol" or token.text == "per")
+
+
+def _tokens(text: str, given: str) -> list[Token]:
+    found, position = [], 0
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise FormulaError(
+                f"{shown(given)}: the character {shown(text[position])} has no meaning here; numbers, units,"
+                " names, + - * / ^ and parentheses are understood"
+            )
+        position = match.end()
+        if match.lastgroup and match.lastgroup != "space":
+            found.append(Token(match.lastgroup, match.group(), match.start(), position))
+    return [*found, Token("end", "", len(text), len(text))]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One quantity as it was read: `number * multiplier * factor` in base units."""
+
+    number: Fraction
+    multiplier: Fraction
+    factor: Fraction
+    dimension: Dimension
+    unit: str
+    """the unit as written, '' without one; the dollar of '$2.50/hour' is put in front: '$/hour'"""
+    start: int
+    end: int
+
+    def value(self, given: str) -> float:
+        """In base units; FormulaError where it is too large for a float."""
+        try:
+            return float(self.number * self.multiplier * self.factor)
+        except OverflowError:
+            raise FormulaError(f"{shown(given)} is too large; numbers up to 1e300 are understood") from None
+
+
+def number_of(token: Token) -> Fraction:
+    """The exact number a token writes. The exponent is bounded before anything that size is built."""
+    text = token.text.replace(",", "").replace("_", "")
+    exponent = re.search(r"[eE][+-]?0*([0-9]*)$", text)
+    if len(text) > 100 or (exponent and int(exponent[1] or 0) > 300):
+        raise FormulaError(f"{shown(token.text)} is out of range; numbers up to 1e300 are understood")
+    return Fraction(text)
+
+
+def find_unit(name: str, units: Mapping[str, Unit]) -> Unit | None:
+    """The unit of that name. Words may be capitalised (Users), but where a capital has a meaning (MB, Mb)."""
+    unit = units.get(name)
+    capitals = name.istitle() or name.isupper() or name[:-1].isupper()
+    if unit is None and len(name) > 2 and capitals and not name.endswith("BPS"):
+        unit = units.get(name.lower())
+    return unit
+
+
+def find_multiplier(name: str) -> int | None:
+    return MULTIPLIERS.get(name) or (MULTIPLIERS.get(name.lower()) if len(name) > 2 else None)
+
+
+def unknown_unit(name: str, given: str, units: Mapping[str, Unit]) -> FormulaError:
+    """The message for a word that is no unit, with what was probably meant."""
+    if name in REMEDIES:
+        return FormulaError(f"{shown(given)}: {REMEDIES[name]}")
+    close = difflib.get_close_matches(name[:40], units, n=2, cutoff=0.7)
+    guess = f"did you mean {' or '.join(shown(c) for c in close)}; " if close else ""
+    return FormulaError(
+        f"{shown(given)}: {shown(name)} is not a unit; {guess}"
+        f"write for example '12 ms', '4 PB' or '300 requests/s'"
+    )
+
+
+def bytes_for_billion(counted: str, given: str) -> FormulaError:
+    """The message for '10B users'."""
+    wanted = f"10 billion {counted[:40]}"
+    return FormulaError(f"{shown(given)}: 'B' is bytes; for a thousand million write for example '{wanted}'")
+
+
+def read_quantity(tokens: Tokens, units: Mapping[str, Unit]) -> Reading:
+    """Read '[$]number [multiplier] [unit]' at the position; stops before whatever is no part of it."""
+    start = tokens.peek().start
+    money = tokens.take() if tokens.at("$", "€", "£") else None
+    if money and money.text != "$":
+        raise unknown_unit(money.text, tokens.given, units)
+    if tokens.peek().kind != "number":
+        raise FormulaError(
+            f"{shown(tokens.given)}: a number is missing; write for example '12 ms' or '$2.50/hour'"
+        )
+    number = number_of(tokens.take())
+    multiplier = find_multiplier(tokens.peek().text) if tokens.peek().kind == "name" else None
+    if multiplier:
+        tokens.take()
+    unit_start = tokens.peek().start
+    factor, dimension = read_unit(tokens, units, money=bool(money))
+    end = tokens.list[tokens.position - 1].end
+    written = " ".join(tokens.given[unit_start:end].split())
+    return Reading(
+        number, Fraction(multiplier or 1), factor, dimension, ("$" if money else "") + written, start, end
+    )
+
+
+def read_unit(tokens: Tokens, units: Mapping[str, Unit], money: bool = False) -> Unit:
+    """Read 'USD/GB/month' or '/s' at the position, left to right; without a unit: the plain number 1."""
+    factor, dimension = units["$"] if money else _ONE
+    if (
+        not money
+        and (tokens.peek().kind == "name" or tokens.at("%", "$", "¢", "€", "£"))
+        and not tokens.at("per")
+    ):
+        factor, dimension = _factor(tokens, units)
+    while tokens.at("/", "*", "per") and _unit_follows(tokens, units):
+        divide = tokens.take().text != "*"
+        size, of = _factor(tokens, units)
+        factor, dimension = (factor / size, dimension / of) if divide else (factor * size, dimension * of)
+    return factor, dimension
+
+
+def _unit_follows(tokens: Tokens, units: Mapping[str, Unit]) -> bool:
+    """Whether the operator here is followed by a unit or units in parentheses, not by a name or call."""
+    ahead = 1
+    if tokens.at("(", ahead=1):
+        ahead = 2
+        while tokens.at("*", "/", ahead=ahead + 1) and find_unit(tokens.peek(ahead).text, units):
+            ahead += 2
+        return bool(find_unit(tokens.peek(ahead).text, units)) and tokens.at(")", ahead=ahead + 1)
+    if tokens.at("$", ahead=ahead) and tokens.peek(ahead + 1).kind == "number":
+        return False  # `100 * $2.50`: the dollar begins the next quantity
+    return bool(find_unit(tokens.peek(ahead).text, units)) and not tokens.at("(", ahead=ahead + 1)
+
+
+def _factor(tokens: Tokens, units: Mapping[str, Unit]) -> Unit:
+    if tokens.at("("):
+        tokens.take()
+        inner = read_unit(tokens, units)
+        tokens.take()
+        return inner
+    token = tokens.take()
+    unit = find_unit(token.text, units)
+    if unit is None:
+        raise unknown_unit(token.text, tokens.given, units)
+    # (99.9 %)^3 is a power of the number, so a percentage leaves the power to the formula.
+    if tokens.at("^", "**") and not unit[1].is_dimensionless:
+        tokens.take()
+        power = read_exponent(tokens)
+        if power.denominator != 1:
+            return Fraction(float(unit[0]) ** float(power)), unit[1] ** power
+        return unit[0] ** int(power), unit[1] ** power
+    return unit
+
+
+def read_exponent(tokens: Tokens) -> Fraction:
+    """A literal number, at most 16 either way; parentheses round it are allowed."""
+    bracket = tokens.take() if tokens.at("(") else None
+    negative = tokens.at("-")
+    if negative:
+        tokens.take()
+    token = tokens.take()
+    closed = tokens.take().text == ")" if bracket else True
+    if token.kind != "number" or not closed or tokens.at("^", "**"):
+        raise FormulaError(
+            f"{shown(tokens.given)}: an exponent must be a number as in 'x^2', not a calculation"
+        )
+    power = number_of(token)
+    if power > MAX_POWER:
+        raise FormulaError(
+            f"{shown(tokens.given)}: the exponent {shown(token.text)} is too large; at most {MAX_POWER}"
+        )
+    return -power if negative else power

@@ -1,0 +1,81 @@
+"""`python -m simulator`: run."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import click
+
+from cases.__main__ import case_options
+from cases.errors import StagecraftError
+from cases.fields import seconds
+from cases.files import open_case
+from simulator.plan import Engine, plan
+from simulator.report import report
+from simulator.run import simulate
+
+
+@click.group()
+def cli() -> None:
+    """Runs a case's request path under load."""
+
+
+@cli.command()
+@case_options
+@click.option("--seed", type=click.IntRange(0, 2**53), help="Luck; the same seed gives the same bytes.")
+@click.option("--replications", type=int, metavar="R", help="Independent repetitions, for the intervals.")
+@click.option("--requests", type=int, metavar="N", help="Measured requests of a replication.")
+@click.option("--duration", metavar="TIME", help="Measure for this long instead, for example 60s.")
+@click.option("--drain", metavar="TIME", help="How long to wait for the last measured requests, for example 30s.")
+@click.option("--engine", type=click.Choice(["auto", "simpy", "compiled"]), default="auto", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--require", is_flag=True, help="Exit with 3 unless every objective is met.")
+def run(
+    case: str,
+    design: str | None,
+    sets: tuple[str, ...],
+    seed: int | None,
+    replications: int | None,
+    requests: int | None,
+    duration: str | None,
+    drain: str | None,
+    engine: Engine,
+    as_json: bool,
+    require: bool,
+) -> None:
+    """Simulate a case and judge its objectives."""
+    opened = open_case(case, design, sets)
+    planned = plan(
+        opened,
+        seed=seed,
+        replications=replications,
+        requests=requests,
+        duration=None if duration is None else seconds(duration, "--duration"),
+        drain=None if drain is None else seconds(drain, "--drain"),
+    )
+    result = simulate(planned, engine, _Progress())
+    click.echo(json.dumps(result.as_json(), indent=1, ensure_ascii=False) if as_json else report(opened, result))
+    if require and any(objective.met is not True for objective in result.objectives):
+        sys.exit(3)
+
+
+class _Progress:
+    """A line on stderr for runs that take a while, where somebody is watching."""
+
+    def __init__(self) -> None:
+        self._shown = time.monotonic() + 1.0
+
+    def __call__(self, done: float) -> None:
+        now = time.monotonic()
+        if sys.stderr.isatty() and (now > self._shown or done >= 1.0):
+            self._shown = now + 0.2
+            click.echo(f"\r{done:4.0%}" if done < 1.0 else "\r    \r", err=True, nl=False)
+
+
+if __name__ == "__main__":
+    try:
+        cli(prog_name="python -m simulator")
+    except StagecraftError as error:
+        sys.exit(str(error))

@@ -1,0 +1,108 @@
+"""The control plane: SimPy owns the clock of every run.
+
+Control processes observe (and, later, change) the request plane at their instants and never in between. With the
+reference plane the requests' events are in the same environment; with the compiled plane the environment advances
+the kernel up to each control instant before it goes there. So control is written once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+import simpy
+
+from cases.errors import RunError
+from simulator.measure import Recorder
+from simulator.plan import WALL_SECONDS, Plan, Window
+from simulator.plane import RequestPlane
+from simulator.requests_simpy import SimPyRequests
+from simulator.workload import ArrivalStream
+
+STEPS = 240  # control instants over the time that is simulated for measurement
+
+Progress = Callable[[float], None]
+"""Told the share of the work that is done; may raise to cancel the run."""
+
+
+class _KernelEnvironment(simpy.Environment):
+    """An environment whose requests live in a kernel."""
+
+    plane: RequestPlane
+
+    def step(self) -> None:
+        """Let the requests come up to the next control event, then run it (R6: control acts first in its instant)."""
+        self.plane.advance(int(self.peek()))
+        super().step()
+
+
+def environment(plan: Plan, replication: int, engine: str) -> tuple[simpy.Environment, RequestPlane]:
+    """The clock and the request plane of one replication."""
+    arrivals = ArrivalStream(plan.network.profile, plan.run.seed, replication)
+    if engine == "simpy":
+        env = simpy.Environment(initial_time=0)
+        return env, SimPyRequests(env, plan.network.machine, arrivals)
+    from simulator.requests_compiled import CompiledRequests  # numba takes its time to import
+
+    kernel = _KernelEnvironment(initial_time=0)
+    kernel.plane = CompiledRequests(plan.network.machine, arrivals)
+    return kernel, kernel.plane
+
+
+@dataclass
+class Watch:
+    """What the observer of a replication needs to know and to tell."""
+
+    plan: Plan
+    window: Window
+    recorder: Recorder
+    progress: Progress
+    started: float  # time.monotonic() when the whole run began
+
+    def check_wall(self) -> None:
+        """R10: a wall-time limit ends the run with an error and no result."""
+        if time.monotonic() - self.started > WALL_SECONDS:
+            raise RunError(f"the run took more than {WALL_SECONDS:g} s; ask for fewer requests or replications")
+
+
+def observe(env: simpy.Environment, plane: RequestPlane, watch: Watch) -> Generator[simpy.Event, Any, None]:
+    """Sample the run, open and close the measuring window, and end it (R9)."""
+    window, recorder = watch.window, watch.recorder
+    limit = watch.plan.event_limit(window)
+    step = max(1, -(-window.end // STEPS))
+    instants = sorted({*range(step, window.end, step), window.start, window.end} - {0})
+    if window.start == 0:
+        recorder.open(0, plane)
+    for instant in instants:
+        yield env.timeout(instant - env.now)
+        if instant == window.start:
+            recorder.open(instant, plane)
+        if instant == window.end:
+            recorder.close(instant, plane)
+        recorder.sample(instant, plane)
+        watch.check_wall()
+        watch.progress(instant / window.end)
+        if plane.events >= limit:
+            recorder.cut_short(instant, plane, limit)
+            return
+    drained = window.end + watch.plan.run.drain
+    while recorder.unfinished and env.now < drained:
+        yield env.timeout(min(step, drained - env.now))
+        recorder.sample(env.now, plane)
+        watch.check_wall()
+        watch.progress(1.0)
+        if plane.events >= limit:
+            recorder.cut_short(env.now, plane, limit)
+            return
+
+
+def replicate(plan: Plan, replication: int, engine: str, window: Window, progress: Progress, started: float) -> Recorder:
+    """Run one replication to its end."""
+    env, plane = environment(plan, replication, engine)
+    recorder = Recorder(plan.network.machine, window, keep_timeline=replication == 0)
+    watch = Watch(plan, window, recorder, progress, started)
+    env.run(until=env.process(observe(env, plane, watch)))
+    recorder.finish(plane)
+    return recorder

@@ -1,0 +1,368 @@
+"""From what ended and what waited to figures with intervals.
+
+A `Recorder` measures one replication; `summarise` joins replications into a `SimulationResult`. Histograms and sums
+are whole numbers and merge exactly; percentiles are the mean of the replications' percentiles, with a t interval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import special
+
+from cases.spec import Objective
+from simulator import histogram
+from simulator.network import Ints, Machine
+from simulator.plan import Plan, Window
+from simulator.plane import Ended, RequestPlane, StageTally
+from simulator.semantics import RequestEnd
+from simulator.workload import SECOND
+
+MILLISECOND = 1_000_000
+CONFIDENCE = 0.95
+PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
+_FLUSH = 1 << 16
+
+
+class Interval(NamedTuple):
+    """A figure with its interval; low and high are None where one replication (or no answer) allows none."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+    @classmethod
+    def of(cls, values: Sequence[float | None]) -> Interval:
+        """The mean of the replications' figures and its t interval; None (later than any limit) spreads."""
+        known = [v for v in values if v is not None]
+        if not known or len(known) < len(values):
+            return cls(None, None, None)
+        mean = math.fsum(known) / len(known)
+        if len(known) == 1:
+            return cls(mean, None, None)
+        spread = math.sqrt(math.fsum((v - mean) ** 2 for v in known) / (len(known) - 1) / len(known))
+        half = float(special.stdtrit(len(known) - 1, 0.5 + CONFIDENCE / 2)) * spread
+        return cls(mean, mean - half, mean + half)
+
+    def as_json(self) -> dict[str, float | None]:
+        """The keys of the contract."""
+        return self._asdict()
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """One replication over time. Row i covers (times[i-1], times[i]]; percentiles are of the requests answered then."""
+
+    names: tuple[str, ...]
+    times: Ints  # ns
+    percentiles: dict[str, list[float | None]]  # ms
+    ended: Ints  # shape (rows, outcomes): requests that ended, by RequestEnd
+    waiting: Ints  # shape (rows, stages): visits waiting at the end of the row
+    utilisation: np.ndarray[Any, np.dtype[np.float64]]  # shape (rows, stages)
+
+    def frame(self) -> Any:
+        """A tidy pandas frame: time_s, stage ('' for the whole), measure, value."""
+        import pandas as pd
+
+        seconds = self.times / SECOND
+        parts = [pd.DataFrame({"time_s": seconds, "stage": "", "measure": f"{p}_ms", "value": v}) for p, v in self.percentiles.items()]
+        for end in RequestEnd:
+            if end is not RequestEnd.IN_FLIGHT:
+                column = self.ended[:, end]
+                parts.append(pd.DataFrame({"time_s": seconds, "stage": "", "measure": end.name.lower(), "value": column.astype(float)}))
+        for s, name in enumerate(self.names):
+            for measure, values in (("waiting", self.waiting), ("utilisation", self.utilisation)):
+                parts.append(pd.DataFrame({"time_s": seconds, "stage": name, "measure": measure, "value": values[:, s].astype(float)}))
+        return pd.concat(parts, ignore_index=True)
+
+
+class Recorder:
+    """Measures one replication."""
+
+    def __init__(self, machine: Machine, window: Window, keep_timeline: bool) -> None:
+        self.window = window
+        self.workers = machine.workers()
+        self.counts = np.zeros(len(RequestEnd), dtype=np.int64)
+        self.latencies = np.zeros(histogram.BINS, dtype=np.int64)
+        self.latency_sum = 0
+        self.limit: int | None = None  # the event limit, if it cut the run short
+        self.events = 0
+        self.tally: StageTally | None = None
+        self.closed_at = window.end
+        stages = machine.stages
+        self.waiting_ns = np.zeros(stages, dtype=np.int64)
+        self.busy_ns = np.zeros(stages, dtype=np.int64)
+        self.most_waiting = np.zeros(stages, dtype=np.int64)
+        self._opened: tuple[Ints, Ints] | None = None
+        self._buffer: list[Ints] = []
+        self._buffered = 0
+        self._keep_timeline = keep_timeline
+        self._rows: list[tuple[int, Ints, Ints, Ints, Ints]] = []
+
+    @property
+    def offered(self) -> int:
+        """Measured requests."""
+        return self.window.last - self.window.first
+
+    @property
+    def answered(self) -> int:
+        """Measured requests that got an answer."""
+        return int(self.counts[RequestEnd.COMPLETED] + self.counts[RequestEnd.DEGRADED])
+
+    @property
+    def unfinished(self) -> int:
+        """Measured requests that have not ended yet."""
+        return self.offered - int(self.counts.sum())
+
+    def open(self, now: int, plane: RequestPlane) -> None:
+        """The window opens."""
+        self._opened = plane.integrals(now)
+        plane.measure(True)
+
+    def close(self, now: int, plane: RequestPlane) -> None:
+        """The window closes: time averages are over what lies between."""
+        if self._opened is None:
+            return
+        waiting, busy = plane.integrals(now)
+        self.waiting_ns, self.busy_ns = waiting - self._opened[0], busy - self._opened[1]
+        self.most_waiting = plane.most_waiting()
+        self.closed_at = now
+        plane.measure(False)
+
+    def sample(self, now: int, plane: RequestPlane) -> None:
+        """Take in what ended since the last sample."""
+        ended = plane.take_ended()
+        measured = (ended.number >= self.window.first) & (ended.number < self.window.last)
+        self.counts += np.bincount(ended.outcome[measured], minlength=len(self.counts))
+        answered = (ended.outcome == RequestEnd.COMPLETED) | (ended.outcome == RequestEnd.DEGRADED)
+        self._take(ended.end[measured & answered] - ended.arrival[measured & answered])
+        if self._keep_timeline:
+            self._rows.append((now, ended.end[answered] - ended.arrival[answered], _by_outcome(ended), plane.waiting(), plane.integrals(now)[1]))
+
+    def _take(self, latencies: Ints) -> None:
+        self.latency_sum += int(latencies.sum())
+        self._buffer.append(latencies)
+        self._buffered += len(latencies)
+        if self._buffered >= _FLUSH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._buffer:
+            self.latencies += histogram.count(np.concatenate(self._buffer))
+        self._buffer, self._buffered = [], 0
+
+    def cut_short(self, now: int, plane: RequestPlane, limit: int) -> None:
+        """The event limit was reached; the window is what has been."""
+        self.limit = limit
+        if now < self.window.end:
+            self.close(now, plane)
+
+    def finish(self, plane: RequestPlane) -> None:
+        """The replication is over."""
+        self._flush()
+        self.counts[RequestEnd.IN_FLIGHT] += self.unfinished
+        self.tally = plane.tally()
+        self.events = plane.events
+
+    def percentile(self, percent: float) -> float | None:
+        """Of all measured requests, in ms; None where it falls among the unanswered (R9)."""
+        value = histogram.percentile(self.latencies, percent, self.offered)
+        return None if value is None else value / MILLISECOND
+
+    def mean(self) -> float | None:
+        """Mean latency of the answered requests, in ms."""
+        return self.latency_sum / self.answered / MILLISECOND if self.answered else None
+
+    def availability(self) -> float | None:
+        """The share of the measured requests that got an answer."""
+        return self.answered / self.offered if self.offered else None
+
+    def timeline(self, names: tuple[str, ...]) -> Timeline | None:
+        """The samples as a timeline."""
+        if not self._rows:
+            return None
+        times = np.array([row[0] for row in self._rows], dtype=np.int64)
+        spans = np.diff(times, prepend=0)
+        busy = np.diff(np.array([row[4] for row in self._rows]), axis=0, prepend=np.zeros((1, len(names)), dtype=np.int64))
+        keep = spans > 0
+        percentiles = {p: [_exact_percentile(row[1], q) for row in self._rows] for p, q in PERCENTILES.items() if p != "p999"}
+        return Timeline(
+            names=names,
+            times=times[keep],
+            percentiles={p: [v for v, k in zip(values, keep, strict=True) if k] for p, values in percentiles.items()},
+            ended=np.array([row[2] for row in self._rows])[keep],
+            waiting=np.array([row[3] for row in self._rows])[keep],
+            utilisation=(busy[keep] / spans[keep, None]) / self.workers,
+        )
+
+
+def _by_outcome(ended: Ended) -> Ints:
+    return np.bincount(ended.outcome, minlength=len(RequestEnd)).astype(np.int64)
+
+
+def _exact_percentile(latencies: Ints, percent: float) -> float | None:
+    """Of a few values, in ms, by the same definition as the histogram's."""
+    if not len(latencies):
+        return None
+    rank = max(1, math.ceil(len(latencies) * percent / 100 - 1e-9))
+    return float(np.partition(latencies, rank - 1)[rank - 1]) / MILLISECOND
+
+
+# -- results ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """A stage over the window, all replications together."""
+
+    utilisation: float
+    arrivals_per_s: float
+    wait_mean_ms: float | None
+    wait_p99_ms: float | None
+    service_mean_ms: float | None
+    queue_mean: float
+    queue_max: int
+    attempts_per_visit: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of the contract."""
+        return {
+            "utilisation": self.utilisation,
+            "arrivals_per_s": self.arrivals_per_s,
+            "wait_ms": {"mean": self.wait_mean_ms, "p99": self.wait_p99_ms},
+            "service_ms": {"mean": self.service_mean_ms},
+            "queue_length": {"mean": self.queue_mean, "max": self.queue_max},
+            "attempts_per_visit": self.attempts_per_visit,
+        }
+
+
+@dataclass(frozen=True)
+class ObjectiveResult:
+    """An objective against the run: latencies in ms, availability as a share. `met` is None while undecided."""
+
+    name: str
+    met: bool | None
+    value: float | None
+    low: float | None
+    high: float | None
+    target: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of the contract."""
+        return dict(self.__dict__)
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """What a run showed: frozen, and named by its key."""
+
+    case: str
+    key: str
+    engine: str
+    seed: int
+    replications: int
+    requests: dict[str, int]
+    latency_ms: dict[str, Interval]
+    stages: dict[str, StageResult]
+    objectives: tuple[ObjectiveResult, ...]
+    cost_usd_per_hour: float | None
+    notes: tuple[str, ...]
+    events: int
+    timeline: Timeline | None = field(default=None, compare=False, repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract of `simulator run --json`."""
+        return {
+            "case": self.case,
+            "key": self.key,
+            "engine": self.engine,
+            "seed": self.seed,
+            "replications": self.replications,
+            "requests": self.requests,
+            "latency_ms": {name: interval.as_json() for name, interval in self.latency_ms.items()},
+            "stages": {name: stage.as_json() for name, stage in self.stages.items()},
+            "objectives": [objective.as_json() for objective in self.objectives],
+            "cost_usd_per_hour": self.cost_usd_per_hour,
+            "outcomes": {},
+            "notes": list(self.notes),
+        }
+
+
+def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder]) -> SimulationResult:
+    """Join the replications."""
+    counts = sum((r.counts for r in recorders), np.zeros(len(RequestEnd), dtype=np.int64))
+    requests = {"offered": sum(r.offered for r in recorders)}
+    requests |= {end.name.lower(): int(counts[end]) for end in RequestEnd if end is not RequestEnd.IN_FLIGHT}
+    requests["in_flight"] = int(counts[RequestEnd.IN_FLIGHT])
+    latency = {"mean": Interval.of([r.mean() for r in recorders])}
+    latency |= {name: Interval.of([r.percentile(q) for r in recorders]) for name, q in PERCENTILES.items()}
+    return SimulationResult(
+        case=plan.case.id,
+        key=plan.key,
+        engine=engine,
+        seed=plan.run.seed,
+        replications=len(recorders),
+        requests=requests,
+        latency_ms=latency,
+        stages={name: _stage(recorders, s) for s, name in enumerate(plan.network.names)},
+        objectives=tuple(_objective(objective, recorders) for objective in plan.case.objectives),
+        cost_usd_per_hour=plan.network.cost_usd_per_hour,
+        notes=tuple(_notes(recorders)),
+        events=sum(r.events for r in recorders),
+        timeline=recorders[0].timeline(plan.network.names),
+    )
+
+
+def _stage(recorders: Sequence[Recorder], s: int) -> StageResult:
+    tallies = [r.tally for r in recorders if r.tally is not None]
+    time = sum(r.closed_at - r.window.start for r in recorders)
+    joins, starts = (sum(int(column[s]) for column in columns) for columns in ([t.joins for t in tallies], [t.starts for t in tallies]))
+    served = joins - sum(int(t.rejections[s]) for t in tallies)
+    waits = sum((t.waits[s] for t in tallies), np.zeros(histogram.BINS, dtype=np.int64))
+    wait_p99 = histogram.percentile(waits, 99, served)
+    busy, waiting = sum(int(r.busy_ns[s]) for r in recorders), sum(int(r.waiting_ns[s]) for r in recorders)
+    return StageResult(
+        utilisation=busy / (time * int(recorders[0].workers[s])),
+        arrivals_per_s=joins / time * SECOND,
+        wait_mean_ms=sum(int(t.wait_sum[s]) for t in tallies) / starts / MILLISECOND if starts else None,
+        wait_p99_ms=None if wait_p99 is None else wait_p99 / MILLISECOND,
+        service_mean_ms=sum(int(t.service_sum[s]) for t in tallies) / starts / MILLISECOND if starts else None,
+        queue_mean=waiting / time,
+        queue_max=max(int(r.most_waiting[s]) for r in recorders),
+        attempts_per_visit=1.0 if joins else None,  # R7 is not here yet: every visit is a first attempt
+    )
+
+
+def _objective(objective: Objective, recorders: Sequence[Recorder]) -> ObjectiveResult:
+    """Met when the whole interval is on the right side; one replication decides by its value."""
+    if objective.metric == "latency":
+        assert objective.percentile is not None and objective.at_most is not None
+        values = [r.percentile(objective.percentile) for r in recorders]
+        target = objective.at_most * 1000
+        # A percentile among the unanswered is later than any limit.
+        misses = [v is None or v > target for v in values]
+    else:
+        assert objective.at_least is not None
+        values = [r.availability() for r in recorders]
+        target = objective.at_least
+        misses = [v is None or v < target for v in values]
+    interval = Interval.of(values)
+    return ObjectiveResult(objective.name, _met(objective.metric, interval, target, misses), *interval, target)
+
+
+def _met(metric: str, interval: Interval, target: float, misses: list[bool]) -> bool | None:
+    if interval.value is None or interval.low is None or interval.high is None:
+        return not misses[0] if len(set(misses)) == 1 else None
+    good, bad = (interval.high <= target, interval.low > target) if metric == "latency" else (interval.low >= target, interval.high < target)
+    return True if good else False if bad else None
+
+
+def _notes(recorders: Sequence[Recorder]) -> list[str]:
+    cut = [r.limit for r in recorders if r.limit is not None]
+    if not cut:
+        return []
+    return [f"{len(cut)} of {len(recorders)} replications were cut short at their limit of {max(cut):,} events; what had not ended counts as in flight"]

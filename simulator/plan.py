@@ -1,0 +1,147 @@
+"""What is run: a case, and how long and how often."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from cases.errors import RunError
+from cases.spec import Case
+from simulator.network import Network, nanoseconds, resolve
+from simulator.workload import ArrivalStream, Profile
+
+Engine = Literal["auto", "simpy", "compiled"]
+
+EVENTS_PER_VISIT = 12
+"""Unless a run says otherwise: the events a replication may take for each measured visit before it is cut short."""
+MOST_REQUESTS = 1_000_000_000
+MOST_WARM_UP = 20  # requests before the window for each in it
+WALL_SECONDS = 600.0
+FORMAT = 1  # of keys: raised when the same plan may give other bytes
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a plan is run. Times in ns. Either `requests` are measured, or those that arrive within `duration`."""
+
+    seed: int
+    replications: int
+    requests: int | None
+    duration: int | None
+    warm_up: int | None  # None: a tenth as long as what is measured
+    drain: int
+    events: int | None = None  # a replication's limit; None: by EVENTS_PER_VISIT
+
+
+class Window(NamedTuple):
+    """What is measured (R9): requests `first` to `last` (excluded), and stages from `start` to `end` ns."""
+
+    first: int
+    last: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A case with its network and its run: everything that shapes a result."""
+
+    case: Case
+    network: Network
+    run: Run
+
+    @property
+    def key(self) -> str:
+        """Names the result: the hash of the case as changed and of the run. Holds counts, never clocks."""
+        identity = {"format": FORMAT, "case": self.case.tree, "run": asdict(self.run)}
+        canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    def event_limit(self, window: Window) -> int:
+        """Events after which a replication is cut short."""
+        if self.run.events is not None:
+            return self.run.events
+        return EVENTS_PER_VISIT * self.network.machine.stages * max(window.last, 1_000)
+
+
+def plan(
+    case: Case,
+    *,
+    seed: int | None = None,
+    replications: int | None = None,
+    requests: int | None = None,
+    duration: float | None = None,
+    drain: float | None = None,
+    events: int | None = None,
+) -> Plan:
+    """The plan for a case, by its own `run` where nothing else is said. `duration` and `drain` in seconds."""
+    own = case.run
+    if requests is not None and duration is not None:
+        raise RunError("both a number of requests and a duration; say one of them")
+    wanted = own.requests if requests is None else requests
+    network = resolve(case)
+    if duration is not None:
+        wanted_ns = nanoseconds(duration)
+        if wanted_ns < 1 or network.profile.expected(wanted_ns) > MOST_REQUESTS:
+            raise RunError(f"a duration of {duration:g} s brings no request or more than {MOST_REQUESTS:,}; choose another")
+    elif not 1 <= wanted <= MOST_REQUESTS:
+        raise RunError(f"{wanted:,} requests is out of bounds: a run measures from 1 to {MOST_REQUESTS:,}")
+    if own.warm_up is not None and duration is None:
+        before = network.profile.expected(nanoseconds(own.warm_up))
+        if before > MOST_WARM_UP * max(wanted, 10_000):
+            raise RunError(
+                f"run.warm_up of {own.warm_up:g} s brings about {before:,.0f} requests before the {wanted:,} measured ones; "
+                "shorten it, leave it out, or measure more requests"
+            )
+    times = own.replications if replications is None else replications
+    if not 1 <= times <= 1_000:
+        raise RunError(f"{times:,} replications is out of bounds: from 1 to 1,000")
+    run = Run(
+        seed=own.seed if seed is None else seed,
+        replications=times,
+        requests=None if duration is not None else wanted,
+        duration=None if duration is None else nanoseconds(duration),
+        warm_up=None if own.warm_up is None else nanoseconds(own.warm_up),
+        drain=nanoseconds(own.drain if drain is None else drain),
+        events=events,
+    )
+    return Plan(case, network, run)
+
+
+def window(profile: Profile, run: Run, replication: int) -> Window:
+    """What a replication measures: found by reading its arrivals ahead."""
+    arrivals = _Ahead(ArrivalStream(profile, run.seed, replication))
+    if run.duration is not None:
+        start = run.duration // 10 if run.warm_up is None else run.warm_up
+        end = start + run.duration
+        return Window(arrivals.number_at(start), arrivals.number_at(end), start, end)
+    assert run.requests is not None
+    first = -(-run.requests // 10) if run.warm_up is None else arrivals.number_at(run.warm_up)
+    last = first + run.requests
+    # With a stated warm-up the window opens then, not at the first arrival after it.
+    start = arrivals.time_of(first) if run.warm_up is None else run.warm_up
+    return Window(first, last, start, max(arrivals.time_of(last), start + 1))
+
+
+class _Ahead:
+    """Reads an arrival stream forward, once."""
+
+    def __init__(self, stream: ArrivalStream) -> None:
+        self._stream = stream
+        self._chunk = stream.chunk()
+
+    def number_at(self, time: int) -> int:
+        """The number of the first request that arrives at `time` or later."""
+        while self._chunk.times[-1] < time:
+            self._chunk = self._stream.chunk()
+        return self._chunk.first + int(np.searchsorted(self._chunk.times, time, side="left"))
+
+    def time_of(self, number: int) -> int:
+        """When request `number` arrives."""
+        while number >= self._chunk.first + len(self._chunk.times):
+            self._chunk = self._stream.chunk()
+        return int(self._chunk.times[number - self._chunk.first])
