@@ -2,21 +2,30 @@
 
 A path is dotted: `stages.ranking.replicas`, `assumptions.page_loads.value`, `objectives.0.at_most`. Items of a list
 are called by their `name` where they have one, else by number. A change is a path and a text, as in the file;
-applying one builds the whole case anew, so that all rules hold.
+applying one builds the whole case anew, so that all rules hold. 'none' takes a value away.
 """
 
 from __future__ import annotations
 
-import difflib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from cases.errors import DesignError, shown
+from cases.errors import DesignError, Problem, near, shown, unfit
+from cases.language import fields, keys_at, model_at
 
 Tree = dict[str, Any]
 MOST_CHANGES = 200
+MOST_GUESSES = 5  # bad paths of one design for which the right one is looked for: it takes milliseconds each
 LONGEST_TEXT = 2_000
 REMOVED = "none"  # the text that takes a value away
+FIXED = ("format", "id", "designs", "knobs")  # what a design may not change
+
+
+class Plain(str):
+    """A text written without quotes: '1' of it is a number in JSON, 'true' a truth."""
+
+    __slots__ = ()
 
 
 def key_of(items: list[Any], index: int) -> str:
@@ -24,6 +33,11 @@ def key_of(items: list[Any], index: int) -> str:
     item = items[index]
     name = item.get("name") if isinstance(item, dict) else None
     return name if isinstance(name, str) and name else str(index)
+
+
+def index_of(items: list[Any], step: str) -> int | None:
+    """The number of the item that is called so."""
+    return next((i for i in range(len(items)) if key_of(items, i) == step), None)
 
 
 def steps(node: Any) -> list[str]:
@@ -39,83 +53,155 @@ def child(node: Any, step: str) -> Any:
     """The node one step further (KeyError)."""
     if isinstance(node, dict):
         return node[step]
-    for i in range(len(node) if isinstance(node, list) else 0):
-        if key_of(node, i) == step:
-            return node[i]
-    raise KeyError(step)
+    index = index_of(node, step) if isinstance(node, list) else None
+    if index is None:
+        raise KeyError(step)
+    return node[index]
 
 
-def get(tree: Tree, path: str) -> Any:
+def get(tree: Tree, path: str, guess: bool = True) -> Any:
     """What stands at a path: a text, a mapping or a list. DesignError with a suggestion if nothing does."""
     node: Any = tree
     for step in path.split("."):
         try:
             node = child(node, step)
         except KeyError:
-            raise DesignError(unknown(tree, path)) from None
+            raise DesignError(f"{shown(path)} {unknown(tree, path, guess)}") from None
     return node
 
 
-def text_at(tree: Tree, path: str) -> str:
-    """The text of the value at a path."""
-    node = get(tree, path)
+def text_at(tree: Tree, path: str, guess: bool = True) -> str:
+    """The text of the value at a path; for a list of names the names with commas."""
+    node = get(tree, path, guess)
+    if is_names(node):
+        return ", ".join(node)
     if not isinstance(node, str):
-        inside = ", ".join(f"{path}.{step}" for step in steps(node)[:4])
-        raise DesignError(f"{shown(path)} is a group, not a value; name a value in it, for example {inside}")
+        raise DesignError(f"{shown(path)} {_group(node, path)}")
     return node
 
 
 def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every path of a tree with its text."""
+    """Every path of a tree with its text; a list of names is one text."""
     if isinstance(node, str):
         yield prefix, node
-        return
-    for step in steps(node):
-        yield from leaves(child(node, step), f"{prefix}.{step}" if prefix else step)
+    elif is_names(node):
+        yield prefix, ", ".join(node)
+    else:
+        for step in steps(node):
+            yield from leaves(child(node, step), f"{prefix}.{step}" if prefix else step)
 
 
-def unknown(tree: Tree, path: str) -> str:
-    """The message for a path that is not there."""
-    near = difflib.get_close_matches(path, [p for p, _ in leaves(tree)], n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'?" if near else "`python -m cases show CASE` prints what there is"
-    return f"{shown(path)} is not a path of this case; {hint}"
+def is_names(node: Any) -> bool:
+    """Whether this is a list of names, which a single text with commas can say as well."""
+    return isinstance(node, list) and bool(node) and all(isinstance(n, str) and n and "," not in n for n in node)
+
+
+def unknown(tree: Tree, path: str, guess: bool = True) -> str:
+    """Why nothing stands at a path and what was probably meant; to be read after the path."""
+    node: Any = tree
+    way = path.split(".")
+    place = 0
+    while place < len(way) and way[place] in steps(node):
+        node = child(node, way[place])
+        place += 1
+    before, (step, *after) = way[:place], way[place:] or [""]
+    if step and step in keys_at(before):
+        return "has no value in this case; give it one first"
+    if guess and (meant := near(step, [*steps(node), *keys_at(before)])):
+        found = ".".join([*before, meant, *after])
+        return f"is not a path of this case; did you mean '{found if _leads(tree, found) else '.'.join([*before, meant])}'?"
+    if guess and (meant := near(path, (p for p, _ in itertools.islice(leaves(tree), 300)), 0.5)):
+        return f"is not a path of this case; did you mean '{meant}'?"
+    return "is not a path of this case; `python -m cases show CASE` prints what there is"
+
+
+def _leads(tree: Tree, path: str) -> bool:
+    """Whether something stands at a path, or could."""
+    node: Any = tree
+    way = path.split(".")
+    for place, step in enumerate(way):
+        if step not in steps(node):
+            return step in keys_at(way[:place]) and place == len(way) - 1
+        node = child(node, step)
+    return True
+
+
+def _group(node: Any, path: str) -> str:
+    if isinstance(node, str):
+        above = path.rpartition(".")[0]
+        return f"is one of a list; change the list as a whole, {above}=..., with commas"
+    inside = [f"{path}.{step}" for step in steps(node)[:4]]
+    return "is a group, not a value; " + (f"name a value in it, for example {', '.join(inside)}" if inside else "it is empty")
 
 
 def changed(tree: Tree, changes: Mapping[str, str]) -> Tree:
-    """A copy of the tree with the changes. A value that was left out may be added; a group may not be replaced."""
+    """A copy of the tree with the changes; DesignError with every one that cannot be made.
+
+    A value that was left out may be added, also in a group that was left out. A group may be taken away but not
+    replaced; one whose last value is taken away goes too.
+    """
     if len(changes) > MOST_CHANGES:
         raise DesignError(f"{len(changes)} changes; a design has at most {MOST_CHANGES}")
+    problems: list[Problem] = []
     for path, text in changes.items():
-        if len(text) > LONGEST_TEXT:
-            raise DesignError(f"{shown(path)}: a value has at most {LONGEST_TEXT} characters")
-        tree = _set(tree, path.split("."), text, tree, path)
+        try:
+            _allowed(path, text)
+            tree = _set(tree, path.split("."), 0, text)
+        except _Refused as error:
+            reason = str(error) or unknown(tree, path, guess=len(problems) < MOST_GUESSES)
+            problems.append(Problem(path, reason))
+    if problems:
+        raise DesignError.of(problems)
     return tree
 
 
-def _set(node: Any, way: list[str], text: str, tree: Tree, path: str) -> Any:
-    step, *rest = way
+class _Refused(Exception):
+    """A change that cannot be made; without a reason: the path is unknown."""
+
+
+def _allowed(path: str, text: str) -> None:
+    if len(text) > LONGEST_TEXT:
+        raise _Refused(f"a value has at most {LONGEST_TEXT:,} characters, not {len(text):,}")
+    if reason := unfit(text):
+        raise _Refused(f"{shown(text)}: {reason}")
+    if path.split(".")[0] in FIXED:
+        raise _Refused("cannot be changed by a design; change it in the file")
+
+
+def _set(node: Any, way: list[str], place: int, text: str) -> Any:
+    """The node with the value at the rest of the way changed. `way[:place]` leads to the node."""
+    step, last = way[place], place == len(way) - 1
     if isinstance(node, list):
-        places = [i for i in range(len(node)) if key_of(node, i) == step]
-        if not places or not rest:
-            raise DesignError(unknown(tree, path))
-        copy = list(node)
-        copy[places[0]] = _set(node[places[0]], rest, text, tree, path)
-        return copy
+        index = index_of(node, step)
+        if index is None:
+            raise _Refused
+        if last:
+            raise _Refused(_group(node[index], ".".join(way)))
+        inner = _set(node[index], way, place + 1, text)
+        return [inner if i == index else item for i, item in enumerate(node)]
     if not isinstance(node, dict) or not step:
-        raise DesignError(unknown(tree, path))
-    if not rest:
-        if isinstance(node.get(step), dict | list) and not _is_names(node[step]):
-            text_at(tree, path)  # raises: it is a group
-        if text.strip() == REMOVED:
-            return {key: value for key, value in node.items() if key != step}
-        return {**node, step: text}
-    if step not in node and node is tree:
-        raise DesignError(unknown(tree, path))
-    return {**node, step: _set(node.get(step, {}), rest, text, tree, path)}
+        raise _Refused
+    if step not in node and (not last or text.strip() == REMOVED) and not _may_stand(way, place):
+        raise _Refused
+    if not last:
+        value: Any = _set(node.get(step, {}), way, place + 1, text)
+    elif text.strip() == REMOVED:
+        value = {}
+    elif is_names(node.get(step)):
+        value = [Plain(name.strip()) for name in text.split(",")]
+    elif isinstance(node.get(step), dict | list):
+        raise _Refused(_group(node[step], ".".join(way)))
+    else:
+        value = Plain(text)
+    if value == {}:
+        return {key: kept for key, kept in node.items() if key != step}
+    return {**node, step: value}
 
 
-def _is_names(node: Any) -> bool:
-    return isinstance(node, list) and all(isinstance(item, str) for item in node)
+def _may_stand(way: list[str], place: int) -> bool:
+    """Whether the language has such a key there, or leaves its keys to the case."""
+    model = model_at(way[:place])
+    return way[place] in fields(model) if model else place > 0
 
 
 def differences(before: Tree, after: Tree) -> dict[str, str]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
+import itertools
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from estimators.errors import StagecraftError, shown
 
-__all__ = ["CaseError", "DesignError", "Problem", "RunError", "StagecraftError", "shown"]
+__all__ = ["CaseError", "DesignError", "Problem", "RunError", "StagecraftError", "near", "not_among", "shown", "unfit"]
+
+MOST_SHOWN = 50  # problems in one message
+LONGEST_PATH = 160
 
 
 @dataclass(frozen=True)
@@ -18,7 +24,15 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.message}" if self.path else self.message
+        path = shown(self.path, LONGEST_PATH)[1:-1]
+        return f"{path}: {self.message}" if path else self.message
+
+
+def _lines(problems: Iterable[Problem], places: Iterable[str]) -> str:
+    """A line for each problem, up to what somebody would read."""
+    lines = [f"{place}: {problem}" if place else str(problem) for place, problem in zip(places, problems, strict=True)]
+    more = len(lines) - MOST_SHOWN
+    return "\n".join(lines[:MOST_SHOWN] + ([f"... and {more:,} more; put these right first"] if more > 0 else []))
 
 
 class CaseError(StagecraftError):
@@ -26,14 +40,55 @@ class CaseError(StagecraftError):
 
     def __init__(self, problems: Iterable[Problem], where: Iterable[str] = ()) -> None:
         self.problems = tuple(problems)
-        places = tuple(where) or ("",) * len(self.problems)
-        lines = (f"{place}: {problem}" if place else str(problem) for place, problem in zip(places, self.problems, strict=True))
-        super().__init__("\n".join(lines))
+        self.where = tuple(where) or ("",) * len(self.problems)
+        super().__init__(_lines(self.problems, self.where))
+
+    def __reduce__(self) -> tuple[type[CaseError], tuple[tuple[Problem, ...], tuple[str, ...]]]:
+        return type(self), (self.problems, self.where)
 
 
 class DesignError(StagecraftError):
-    """A path or a value that does not fit the case."""
+    """A path or a value that does not fit the case. `problems` says at which paths, where that is known."""
+
+    def __init__(self, message: str, problems: Iterable[Problem] = ()) -> None:
+        self.problems = tuple(problems)
+        super().__init__(message)
+
+    @classmethod
+    def of(cls, problems: Iterable[Problem]) -> DesignError:
+        """All of these at once, a line each."""
+        found = tuple(problems)
+        return cls(_lines(found, ("",) * len(found)), found)
 
 
 class RunError(StagecraftError):
     """A run that cannot start or may not go on."""
+
+
+def near(given: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The one of the known names that was probably meant. Looks at 300 of them, which takes milliseconds."""
+    if len(given) > 100:
+        return None
+    candidates = list(itertools.islice(known, 300))
+    found = difflib.get_close_matches(given, candidates, 1, cutoff) or difflib.get_close_matches(given.lower(), candidates, 1, cutoff)
+    return found[0] if found else None
+
+
+def not_among(given: str, what: str, known: Iterable[str]) -> str:
+    """The message for a name that names none of `what` ('a stage'), with the likely one or what there is."""
+    names = list(known)
+    meant = near(given, names)
+    there_is = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    hint = f"did you mean '{meant}'?" if meant else f"there {'is' if len(names) < 2 else 'are'} {there_is or 'none'}"
+    return f"{shown(given)} is not {what}; {hint}"
+
+
+def unfit(text: str) -> str | None:
+    """Why a text cannot stand in a case: control characters and what turns the direction of writing are not read."""
+    for character in text if not text.isprintable() else "":
+        if (unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t") or character in _TURNING:
+            return f"the character U+{ord(character):04X} is not read in a case; leave it out"
+    return None
+
+
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

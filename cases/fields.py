@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from cases.errors import DesignError, shown
+from cases.errors import DesignError, near, shown
 from estimators.errors import FormulaError
 from estimators.units import Dimension, Quantity, Units
 
@@ -26,9 +26,9 @@ YEAR = 365 * 86_400.0
 
 @dataclass(frozen=True)
 class Reading:
-    """What it takes to read a case's values: its units, and what '= name' stands for."""
+    """What it takes to read a case's values: texts in its units, and what '= name' stands for."""
 
-    units: Units
+    quantity: Callable[[str], Quantity]
     reference: Callable[[str], Quantity]
 
 
@@ -37,10 +37,40 @@ def wrong(message: str) -> PydanticCustomError:
     return PydanticCustomError("case", "{message}", {"message": message})
 
 
+# -- what comes later -----------------------------------------------------------------------------------------------
+
+REQUEST_PATH = "the request path in full"
+WORLD = "the world around the requests"
+SCALE = "speed, memory and scale"
+CASES = "six more cases"
+APP = "the app"
+
+
+def later(what: str, step: str) -> str:
+    """How a part of the language that is not simulated yet is refused: never accepted and ignored."""
+    return f"{what} is part of the case language but not simulated yet: it comes with '{step}'; leave it out for now"
+
+
+def not_yet(what: str, step: str) -> PydanticCustomError:
+    """The exception by which a field refuses what comes with a later step."""
+    return PydanticCustomError("later", "{message}", {"message": later(what, step)})
+
+
+def later_field(step: str) -> Any:
+    """The annotations of a field whose behaviour comes with a later step."""
+
+    def refuse(value: object, info: ValidationInfo) -> None:
+        raise not_yet(f"'{info.field_name}'", step)
+
+    schema = {"description": f"Not simulated yet: it comes with '{step}'.", "not": {}, "deprecated": True}
+    return PlainValidator(refuse), WithJsonSchema(schema)
+
+
+# -- quantities ------------------------------------------------------------------------------------------------------
+
+
 def text_of(value: object, example: str) -> str:
     """The text of a single value, not empty."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        value = str(value)
     if not isinstance(value, str):
         raise wrong(f"a single value is wanted here; write for example '{example}'")
     if not value.strip():
@@ -56,12 +86,12 @@ def quantity(value: object, info: ValidationInfo, what: str, example: str) -> tu
     try:
         if text.startswith("="):
             return reading.reference(text[1:].strip()), text
-        return reading.units.quantity(text), text
+        return reading.quantity(text), text
     except FormulaError as error:
-        reason = str(error).removeprefix(f"{shown(text)}: ")
+        reason = str(error).removeprefix(f"{shown(text)}: ").partition("; write for example")[0]
         if text.startswith("="):
             raise wrong(reason) from None
-        raise wrong(f"{shown(text)} is not {what}; write for example '{example}' ({reason})") from None
+        raise wrong(f"{shown(text)} is not {what}: {reason}; write for example '{example}'") from None
 
 
 @dataclass(frozen=True)
@@ -93,11 +123,16 @@ def _is(*powers: tuple[str, int]) -> Callable[[Dimension], bool]:
 
 def _is_rate(given: Dimension) -> bool:
     """1/s, or one count per second."""
-    return given.power("s") == -1 and given.without_counts() == Dimension.of({"s": -1}) and len(given.counts) <= 1
+    return given.without_counts() == Dimension.of({"s": -1}) and _at_most_one_count(given)
 
 
 def _is_plain(given: Dimension) -> bool:
     return given.is_dimensionless
+
+
+def _at_most_one_count(given: Dimension) -> bool:
+    """One noun to the power of one, or none."""
+    return [given.power(noun) for noun in given.counts] in ([], [1])
 
 
 def _text(example: str, extra: dict[str, Any] | None = None) -> WithJsonSchema:
@@ -114,7 +149,8 @@ _RATE = Kind("a rate", "50 requests/s", _is_rate, 1e-6, 1e9, "between one in a m
 _RATE_OR_NONE = Kind("a rate", "50 requests/s", _is_rate, 0.0, 1e9, "between 0 and 1e9 per second")
 _SHARE = Kind("a share", "99.9 %", _is_plain, 0.0, 1.0, "between 0 and 1 (0 % and 100 %)")
 _CV = Kind("a coefficient of variation", "0.8", _is_plain, 0.01, 5.0, "between 0.01 and 5")
-_PRICE = Kind("a price per time", "$0.40/hour", _is(("USD", 1), ("s", -1)), 0.0, 1e6, "not negative")
+_PRICE = Kind("a price per time", "$0.40/hour", _is(("USD", 1), ("s", -1)), 0.0, 1e6, "between $0/s and $1 million/s")
+
 
 def seconds(text: str, option: str) -> float:
     """A duration as a command's option gives it; DesignError names the option."""
@@ -139,8 +175,8 @@ Price = Annotated[float, *_field(_PRICE)]  # USD per second
 def _percentile(value: object, info: ValidationInfo) -> float:
     given, text = quantity(value, info, "a percentile", "99")
     number = given.value * 100 if "%" in text else given.value
-    if not given.dimension.is_dimensionless or not 0 < number < 100:
-        raise wrong(f"{shown(text)} is not a percentile: a number above 0 and below 100; write for example '99'")
+    if not given.dimension.is_dimensionless or not 1 <= number < 100:
+        raise wrong(f"{shown(text)} is not a percentile: a number from 1 to below 100; write for example '99'")
     return round(number, 9)
 
 
@@ -159,8 +195,8 @@ class Whole:
     def __call__(self, value: object, info: ValidationInfo) -> int:
         """The number; a field error if it is not whole or out of bounds."""
         given, text = quantity(value, info, self.what, self.example)
-        counted = given.dimension.without_counts().is_dimensionless and len(given.dimension.counts) <= 1
-        if not counted or not math.isclose(given.value, round(given.value), rel_tol=1e-12, abs_tol=0):
+        counted = given.dimension.without_counts().is_dimensionless and _at_most_one_count(given.dimension)
+        if not counted or "%" in text or not math.isclose(given.value, round(given.value), rel_tol=1e-12, abs_tol=0):
             raise wrong(f"{shown(text)} is not a whole number; write for example '{self.example}'")
         if not self.low <= given.value <= self.high:
             raise wrong(
@@ -201,33 +237,47 @@ class Balancing(NamedTuple):
     choices: int = 0
 
 
-BALANCING_LATER = {"least outstanding", "hash"}
+BALANCING = ("shared", "random", "round robin")
+BALANCING_LATER = ("least outstanding", "hash")
 MOST_CHOICES = 16
 
 
 def _balancing(value: object) -> Balancing:
     if isinstance(value, dict) and len(value) == 1:  # least_of: 2
         value = " ".join(str(part) for part in next(iter(value.items())))
-    text = " ".join(text_of(value, "least_of 2").replace("_", " ").split())
-    if text in ("shared", "random", "round robin"):
+    given = text_of(value, "least_of 2")
+    text = " ".join(given.replace("_", " ").split())
+    if text in BALANCING:
         return Balancing(text.replace(" ", "_"))
     words = text.split()
-    if words[:2] == ["least", "of"] and len(words) == 3 and words[2].isdecimal() and 2 <= int(words[2]) <= MOST_CHOICES:
+    if words[:2] == ["least", "of"] and len(words) == 3 and words[2] in _CHOICES:
         return Balancing("least_of", int(words[2]))
     if text in BALANCING_LATER:
-        raise wrong(later(f"balancing '{text}'", REQUEST_PATH))
-    raise wrong(
-        f"{shown(text)} is not a balancing; write one of 'shared', 'random', 'round robin', 'least_of 2' (2 to {MOST_CHOICES})"
-    )
+        raise not_yet(f"balancing '{text}'", REQUEST_PATH)
+    raise wrong(f"{shown(given)} is not a balancing; write 'shared', 'random', 'round robin' or 'least_of 2' (2 to {MOST_CHOICES})")
 
+
+_CHOICES = {str(n) for n in range(2, MOST_CHOICES + 1)}
 
 Choice = Annotated[
     Balancing,
     PlainValidator(_balancing),
     WithJsonSchema(
-        {"anyOf": [{"enum": ["shared", "random", "round robin"]}, {"type": "string", "pattern": "^least_of [0-9]+$"}]}
+        {
+            "anyOf": [
+                {"enum": ["shared", "random", "round robin", "round_robin"]},
+                {"type": "string", "pattern": "^ *least[ _]of +(1[0-6]|[2-9]) *$"},
+                {"type": "object", "properties": {"least_of": {"type": "integer", "minimum": 2, "maximum": MOST_CHOICES}},
+                 "required": ["least_of"], "additionalProperties": False},
+            ],
+            "description": "How replicas share the visits: one queue for all, a queue each chosen at random or in turn, or the "
+            "least busy of some drawn. 'hash' and 'least outstanding' are not simulated yet.",
+            "examples": ["least_of 2"],
+        }
     ),
-]
+]  # fmt: skip
+
+MOST_NAMES = 64
 
 
 def _names(value: object) -> tuple[str, ...]:
@@ -236,6 +286,8 @@ def _names(value: object) -> tuple[str, ...]:
         value = [part.strip() for part in value.split(",")]
     if not isinstance(value, list) or not all(isinstance(part, str) and part for part in value):
         raise wrong("a list of names is wanted; write for example '[gateway]'")
+    if len(value) > MOST_NAMES:
+        raise wrong(f"has {len(value):,} names; at most {MOST_NAMES}")
     return tuple(value)
 
 
@@ -246,33 +298,41 @@ Names = Annotated[
 ]
 
 
-def _truth(value: object) -> bool:
+def _required(value: object) -> bool:
     text = text_of(value, "true")
-    if text not in ("true", "false"):
+    if text == "false":
+        raise not_yet("'required: false'", REQUEST_PATH)
+    if text != "true":
         raise wrong(f"{shown(text)} is neither 'true' nor 'false'; write one of them")
-    return text == "true"
+    return True
 
 
-Truth = Annotated[bool, PlainValidator(_truth), WithJsonSchema({"type": "boolean"})]
-
-# -- what comes later -----------------------------------------------------------------------------------------------
-
-REQUEST_PATH = "the request path in full"
-WORLD = "the world around the requests"
-SCALE = "speed, memory and scale"
-CASES = "six more cases"
-APP = "the app"
+Required = Annotated[
+    bool,
+    PlainValidator(_required),
+    WithJsonSchema({"const": True, "description": f"'false' is not simulated yet: it comes with '{REQUEST_PATH}'."}),
+]
 
 
-def later(what: str, step: str) -> str:
-    """How a part of the language that is not simulated yet is refused: never accepted and ignored."""
-    return f"{what} is part of the case language but not simulated yet: it comes with '{step}'; leave it out for now"
+def choice(what: str, now: tuple[str, ...], coming: tuple[str, ...] = (), step: str = "") -> Any:
+    """The annotations of a field with a few words to choose from; some of them may come with a later step."""
+    listed = " or ".join([", ".join(f"'{word}'" for word in now[:-1]), f"'{now[-1]}'"]) if len(now) > 1 else f"'{now[0]}'"
+
+    def read(value: object) -> str:
+        text = text_of(value, now[0])
+        if text in coming:
+            raise not_yet(f"{what} '{text}'", step)
+        if text not in now:
+            meant = near(text, (*now, *coming))
+            hint = f"did you mean '{meant}'?" if meant else f"write {listed}"
+            raise wrong(f"{shown(text)} is not {article(what)}; {hint}")
+        return text
+
+    later_words = ", ".join(f"'{word}'" for word in coming)
+    described = {"description": f"Not simulated yet: {later_words}; they come with '{step}'."} if coming else {}
+    return PlainValidator(read), WithJsonSchema({"enum": list(now), "examples": [now[0]], **described})
 
 
-def later_field(step: str) -> Any:
-    """The annotations of a field whose behaviour comes with a later step."""
-
-    def refuse(value: object, info: ValidationInfo) -> None:
-        raise wrong(later(f"'{info.field_name}'", step))
-
-    return PlainValidator(refuse), WithJsonSchema({"description": f"Not simulated yet: comes with '{step}'.", "deprecated": True})
+def article(noun: str) -> str:
+    """The noun with 'a' or 'an'."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

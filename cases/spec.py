@@ -7,7 +7,7 @@ and refused with a message until their behaviour exists.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
 
@@ -26,11 +26,11 @@ from cases.fields import (
     Price,
     Rate,
     RateOrNone,
+    Required,
     Share,
     Span,
-    Truth,
     Variation,
-    later,
+    choice,
     later_field,
     whole,
     wrong,
@@ -53,6 +53,7 @@ class Noun(BaseModel):
     """What all nouns share: unknown keys are refused, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    EXAMPLE: ClassVar[str] = ""  # what one might write, for messages
 
 
 # -- the sheet --------------------------------------------------------------------------------------------------------
@@ -61,7 +62,9 @@ class Noun(BaseModel):
 class Basis(Noun):
     """Why a number is what it is: where it was published, or why we chose it."""
 
-    kind: Literal["stated", "published", "measured", "estimate", "illustrative"]
+    EXAMPLE = "{kind: estimate, note: why we think so}"
+
+    kind: Annotated[str, *choice("basis", ("stated", "published", "measured", "estimate", "illustrative"))]
     source: str | None = None
     note: Prose | None = None
 
@@ -124,19 +127,20 @@ class RateStep(Noun):
 class Workload(Noun):
     """When requests come: at random at one rate (poisson), or at rates that change at set times (schedule)."""
 
-    kind: Literal["poisson", "schedule"]
+    EXAMPLE = "{kind: poisson, rate: 50 requests/s}"
+
+    kind: Annotated[
+        Literal["poisson", "schedule"],
+        *choice(
+            "workload",
+            ("poisson", "schedule"),
+            ("even", "bursty", "diurnal", "ramp", "spike", "replay", "closed", "sessions"),
+            WORLD,
+        ),
+    ]
     rate: Rate | None = None
     steps: list[RateStep] | None = Field(default=None, min_length=1, max_length=1_000)
     classes: Later = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _kinds(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("kind") in (
-            "even", "bursty", "diurnal", "ramp", "spike", "replay", "closed", "sessions",
-        ):  # fmt: skip
-            raise wrong(later(f"workload '{data['kind']}'", WORLD))
-        return data
 
     @model_validator(mode="after")
     def _complete(self) -> Workload:
@@ -152,7 +156,17 @@ class Workload(Noun):
 class ServiceTime(Noun):
     """How long a worker is busy with a visit: unit x (floor + per_item x items), the unit of mean 1 and this cv."""
 
-    kind: Literal["constant", "exponential", "lognormal", "gamma"]
+    EXAMPLE = "{kind: lognormal, mean: 12 ms, cv: 0.8}"
+
+    kind: Annotated[
+        Literal["constant", "exponential", "lognormal", "gamma"],
+        *choice(
+            "service time",
+            ("constant", "exponential", "lognormal", "gamma"),
+            ("pareto", "uniform", "empirical", "mixture"),
+            REQUEST_PATH,
+        ),
+    ]
     mean: Duration | None = None
     floor: Span | None = None
     per_item: Duration | None = None
@@ -162,13 +176,6 @@ class ServiceTime(Noun):
     p50: Later = None
     p95: Later = None
     p99: Later = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _kinds(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("kind") in ("pareto", "uniform", "empirical", "mixture"):
-            raise wrong(later(f"service time '{data['kind']}'", REQUEST_PATH))
-        return data
 
     @model_validator(mode="after")
     def _complete(self) -> ServiceTime:
@@ -205,7 +212,10 @@ class Queue(Noun):
     """Waiting visits of one queue (a replica's, or the stage's when shared): beyond the limit they are rejected."""
 
     limit: Annotated[int, *whole("a queue limit", 0, 100_000_000, "200")] | None = None
-    order: Literal["fifo"] = "fifo"
+    order: Annotated[
+        Literal["fifo"],
+        *choice("queue order", ("fifo",), ("lifo", "newest first", "newest_first", "class", "priority", "adaptive"), REQUEST_PATH),
+    ] = "fifo"
     when_full: Later = None
     lifo_above: Later = None
     drop_expired: Later = None
@@ -228,7 +238,7 @@ class Stage(Noun):
     timeout: Duration | None = None
     gives: ItemCount | None = None
     keeps: ItemCount | None = None
-    required: Truth = True
+    required: Required = True
     price: Price | None = None
 
     within: Later = None
@@ -255,8 +265,6 @@ class Stage(Noun):
     def _complete(self) -> Stage:
         if self.replicas > 1 and self.balancing is None:
             raise wrong("'balancing' must be said where there are several replicas; write for example 'balancing: least_of 2'")
-        if not self.required:
-            raise wrong(later("'required: false'", REQUEST_PATH))
         return self
 
 
@@ -271,7 +279,7 @@ class Client(Noun):
 class Objective(Noun):
     """What the design has to keep: a latency percentile, or the share of requests that are answered."""
 
-    metric: Literal["latency", "availability"]
+    metric: Annotated[Literal["latency", "availability"], *choice("metric", ("latency", "availability"))]
     percentile: Percentile | None = None
     at_most: Duration | None = None
     at_least: Share | None = None
@@ -311,7 +319,7 @@ class Knob(Noun):
     path: str
     low: str = Field(alias="from")
     high: str = Field(alias="to")
-    scale: Literal["linear", "log"] = "linear"
+    scale: Annotated[Literal["linear", "log"], *choice("scale", ("linear", "log"))] = "linear"
     label: Title | None = None
 
 
@@ -326,7 +334,7 @@ class Design(Noun):
 class Case(Noun):
     """A case study: inert data with sources."""
 
-    format: Literal["1"]
+    format: Annotated[Literal["1"], *choice("format of this language", ("1",))]
     id: Name
     title: Title
     question: Prose

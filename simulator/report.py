@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from cases.spec import Case
@@ -40,7 +41,7 @@ def objective_text(objective: ObjectiveResult) -> str:
         return f"availability {value} against {objective.target * 100:g} %"
     percentile = objective.name.removeprefix("latency ")
     if objective.value is None:
-        return f"{percentile} has no value, because too many requests got no answer, against {milliseconds(objective.target)}"
+        return f"too few requests are answered for a {percentile} to hold against {milliseconds(objective.target)}"
     return f"{percentile} {milliseconds(objective.value)}{interval_text(interval)} against {milliseconds(objective.target)}"
 
 
@@ -53,8 +54,8 @@ def limit(case: Case, result: SimulationResult) -> str:
     if need > have * SATURATED:
         return f"{label} needs {need:.1f} replicas for what arrives and has {have}; its queue grows while this lasts."
     if stage.wait_mean_ms and stage.wait_mean_ms > 0.01:
-        return f"Limit: {label}, {stage.utilisation:.0%} busy; visits wait {milliseconds(stage.wait_mean_ms)} there on average.".replace("%", " %")
-    return f"Limit: {label}, {stage.utilisation:.0%} busy.".replace("%", " %")
+        return f"Limit: {label}, {percent(stage.utilisation)} busy; visits wait {milliseconds(stage.wait_mean_ms)} there on average."
+    return f"Limit: {label}, {percent(stage.utilisation)} busy."
 
 
 def pressure(case: Case, name: str, stage: StageResult) -> tuple[float, float]:
@@ -67,6 +68,97 @@ def replicas_needed(case: Case, name: str, stage: StageResult) -> float:
     """Replicas that the work which arrived would keep busy all the time."""
     busy_workers = stage.arrivals_per_s * (stage.service_mean_ms or 0.0) / 1000
     return busy_workers / case.stage(name).concurrency
+
+
+def load_word(utilisation: float) -> str:
+    """How busy a stage is, in a word."""
+    for above, word in ((SATURATED, "saturated"), (0.9, "hot"), (0.7, "busy")):
+        if utilisation >= above:
+            return word
+    return "ok"
+
+
+def percent(share: float) -> str:
+    """'68 %', '0.4 %', '100 %'."""
+    digits = 0 if share >= 0.1 or share == 0 else 1
+    return f"{share * 100:.{digits}f} %"
+
+
+def amount(value: float) -> str:
+    """A queue length or a rate: '0', '0.1', '15', '4,638'."""
+    if value < 0.05:
+        return "0"
+    return f"{value:.1f}" if value < 10 else f"{value:,.0f}"
+
+
+class Figure(NamedTuple):
+    """One of the figures that a person looks at first, beside the baseline's."""
+
+    label: str
+    text: str
+    difference: str  # signed, with unit, or in words; '' where it is the same
+    better: bool | None  # than the baseline; None where there is no difference
+
+
+def headline_figures(result: SimulationResult, baseline: SimulationResult) -> list[Figure]:
+    """Median, p99, the share of requests answered, and the cost."""
+    figures = []
+    for name, label in (("p50", "p50 latency"), ("p99", "p99 latency")):
+        now, then = result.latency_ms[name].value, baseline.latency_ms[name].value
+        if now is None or then is None:
+            was = "" if now is then else f"was {milliseconds(then)}" if then is not None else "was no answer"
+            figures.append(Figure(label, "no answer" if now is None else milliseconds(now), was, None))
+            continue
+        figures.append(Figure(label, milliseconds(now), _signed(now - then, milliseconds), now < then if now != then else None))
+    answered, before = share_answered(result), share_answered(baseline)
+    points = (answered - before) * 100
+    shown = f"{answered * 100:.2f} %" if answered > 0.99 and answered < 1 else percent(answered)
+    figures.append(Figure("Answered", shown, _signed(points, lambda p: f"{p:.3g} points"), points > 0 if points else None))
+    if result.cost_usd_per_hour is not None and baseline.cost_usd_per_hour is not None:
+        more = result.cost_usd_per_hour - baseline.cost_usd_per_hour
+        figures.append(
+            Figure("Cost", f"${result.cost_usd_per_hour:,.2f}/h", _signed(more, lambda d: f"${d:,.2f}/h"), more < 0 if abs(more) > 0.004 else None)
+        )
+    return figures
+
+
+def _signed(change: float | None, text: Callable[[float], str]) -> str:
+    """With an ASCII sign: what shows it reads the sign."""
+    if not change or abs(change) < 1e-9:
+        return ""
+    return f"{'-' if change < 0 else '+'}{text(abs(change))}"
+
+
+def share_answered(result: SimulationResult) -> float:
+    """Completed and degraded requests of those offered."""
+    answered = result.requests["completed"] + result.requests["degraded"]
+    return answered / result.requests["offered"] if result.requests["offered"] else 0.0
+
+
+def latency_rows(result: SimulationResult) -> list[dict[str, str]]:
+    """Percentiles with their intervals, for a table."""
+    return [
+        {"Latency": name, "Value": milliseconds(i.value), "95 % interval": interval_text(i).strip(" ()").removeprefix("95 % interval ") or "–"}
+        for name, i in result.latency_ms.items()
+    ]
+
+
+def stage_rows(case: Case, result: SimulationResult) -> list[dict[str, str]]:
+    """Stages over the window, for a table."""
+    return [
+        {
+            "Stage": label_of(case, name),
+            "Replicas": f"{case.stage(name).replicas} x {case.stage(name).concurrency}",
+            "Busy": f"{percent(stage.utilisation)} ({load_word(stage.utilisation)})",
+            "Arrivals/s": f"{stage.arrivals_per_s:,.0f}",
+            "Mean wait": milliseconds(stage.wait_mean_ms),
+            "p99 wait": milliseconds(stage.wait_p99_ms),
+            "Service": milliseconds(stage.service_mean_ms),
+            "Queue, mean": amount(stage.queue_mean),
+            "Queue, most": f"{stage.queue_max:,}",
+        }
+        for name, stage in result.stages.items()
+    ]
 
 
 def label_of(case: Case, name: str) -> str:
@@ -101,14 +193,13 @@ def report(case: Case, result: SimulationResult) -> str:
         lines.append(f"Objective {word}: {objective_text(objective)}")
     if result.cost_usd_per_hour is not None:
         lines.append(f"Cost: ${result.cost_usd_per_hour:,.2f}/hour")
-    width = max(len(label_of(case, name)) for name in result.stages)
-    lines += ["", f"{'stage':{width}}  busy  arrivals/s  mean wait   p99 wait    service  queue (most)"]
-    for name, stage in result.stages.items():
-        times = (milliseconds(t) for t in (stage.wait_mean_ms, stage.wait_p99_ms, stage.service_mean_ms))
-        cells = "  ".join(f"{t:>9}" for t in times)
-        lines.append(
-            f"{label_of(case, name):{width}}  {stage.utilisation:4.0%}  {stage.arrivals_per_s:10,.1f}  {cells}  "
-            f"{stage.queue_mean:,.1f} ({stage.queue_max:,})"
-        )
+    lines += ["", *_table(stage_rows(case, result))]
     lines += [f"Note: {note}" for note in result.notes]
     return "\n".join(lines)
+
+
+def _table(rows: list[dict[str, str]]) -> list[str]:
+    """Columns as wide as they must be; the first flush left."""
+    cells = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    return ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))) for row in cells]

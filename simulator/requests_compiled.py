@@ -21,6 +21,7 @@ from simulator.semantics import FINISH, SEND, TIMER, RequestEnd, Trace, Visit, V
 from simulator.workload import ArrivalStream
 
 CHUNK = 8192  # arrivals fetched at once
+ROOM = 1024  # places of an array at first
 NONE = -1
 
 # Places in `State.n`, the scalars that change.
@@ -277,7 +278,7 @@ def join(m: Machine, st: State, v: int, now: int) -> bool:
     elif queue[q, LENGTH] >= m.queue_limit[s]:
         r = visit[v, OWNER]
         stage[REJECTIONS, s] += visit[v, MEASURED]
-        close(st, v, TURNED_AWAY, NONE)
+        close(st, v, TURNED_AWAY, now)
         fail(st, r, REJECTED, now)
         release(st, r)
     else:
@@ -634,7 +635,7 @@ def _state(machine: Machine, keep_trace: bool) -> State:
     queue = np.zeros((int(queues.sum()), QUEUE_COLUMNS), dtype=np.int64)
     queue[:, IDLE] = per_queue
     queue[:, FIRST_IDLE] = np.cumsum(per_queue) - per_queue
-    room = 1024
+    room = ROOM
     st = State(
         n=np.zeros(SCALARS, dtype=np.int64),
         arrival_times=np.zeros(0, dtype=np.int64),

@@ -220,6 +220,7 @@ class SimPyRequests:
             self._start(visit, queue, heappop(queue.idle), now)
         elif len(queue.waiting) >= stage.queue_limit:
             stage.rejections += visit.measured
+            visit.end = now
             self._close(visit, VisitEnd.REJECTED)
             self._fail(visit.request, RequestEnd.REJECTED, now)
         else:

@@ -1,0 +1,78 @@
+"""Knobs: the stops of a knob, as the texts that a design would hold."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from cases.design import text_at
+from cases.spec import Case, Knob
+from estimators.units import Quantity
+
+MOST_STOPS = 60
+NICE = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+
+
+class Stops(NamedTuple):
+    """What a knob can be turned to, in order, and where it stands; each a text as in the file."""
+
+    label: str
+    texts: tuple[str, ...]
+    current: str
+
+
+def stops(case: Case, knob: Knob) -> Stops:
+    """The stops of a knob on this case. The current value is one of them, as it is written."""
+    low, high = case.units.quantity(knob.low), case.units.quantity(knob.high)
+    unit = case.units.written_unit(knob.low)
+    written = text_at(case.tree, knob.path)
+    current = _value(case, written)
+    here = written if not written.startswith("=") else case.units.format(current, unit).replace(",", "")
+    ends = (case.units.number_in(low, unit), case.units.number_in(high, unit))
+    values = _logarithmic(*ends) if knob.scale == "log" else _linear(*ends, whole=_is_whole(low, unit, ends))
+    now = case.units.number_in(current, unit)
+    texts = {_number(v): f"{_number(v)} {unit}".strip() for v in values if not math.isclose(v, now, rel_tol=1e-9)}
+    places = sorted([*((v, texts[_number(v)]) for v in values if _number(v) in texts), (now, here)])
+    label = knob.label or knob.path.rpartition(".")[2].replace("_", " ")
+    return Stops(label, tuple(dict.fromkeys(text for _, text in places)), here)
+
+
+def _value(case: Case, text: str) -> Quantity:
+    if not text.startswith("="):
+        return case.units.quantity(text)
+    name = text.removeprefix("=").strip()
+    known = case.sheet.quantities()
+    return known[name] if name in known else _value(case, text_at(case.tree, name))
+
+
+def _is_whole(low: Quantity, unit: str, ends: tuple[float, float]) -> bool:
+    """Counts between whole ends are turned in whole numbers; durations, shares and rates are not."""
+    counts = low.dimension.without_counts().is_dimensionless and unit != "%"
+    return counts and all(end == int(end) for end in ends)
+
+
+def _linear(low: float, high: float, whole: bool) -> list[float]:
+    span = high - low
+    step = next(
+        nice * 10.0**power
+        for power in range(math.floor(math.log10(span)) - 3, 20)
+        for nice in (1.0, 2.0, 5.0)
+        if span / (nice * 10.0**power) <= MOST_STOPS - 1 and (not whole or nice * 10.0**power >= 1)
+    )
+    first = math.ceil(low / step - 1e-9)
+    inner = [round(k * step, 12) for k in range(first, math.floor(high / step + 1e-9) + 1)]
+    return sorted({low, high, *inner})
+
+
+def _logarithmic(low: float, high: float) -> list[float]:
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    inner = [nice * 10.0**power for power in powers for nice in NICE]
+    return sorted({low, high, *(v for v in inner if low < v < high)})
+
+
+def _number(value: float) -> str:
+    """'150 billion', '1.5 million', '250', '0.0005': as people write it, without thousands separators."""
+    for size, word in ((1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if abs(value) >= size:
+            return f"{value / size:.6g} {word}"
+    return f"{value:.6g}"

@@ -1,0 +1,162 @@
+"""From texts to quantities: a case's sheet, and what formulas and '= name' take from elsewhere in the case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from cases import design
+from cases.design import Tree
+from cases.errors import DesignError, Problem, near, shown
+from estimators.errors import FormulaError
+from estimators.formula import Formula
+from estimators.sheet import Assumption, Estimate, Sheet
+from estimators.units import Quantity, Range, Units
+
+T = TypeVar("T")
+MOST_KEPT = 5_000  # texts
+MOST_STEPS = 20  # from one reference to the next
+MOST_GUESSES = 20  # looking for what was meant takes milliseconds
+
+
+class Texts:
+    """Reads texts in the units of a case. Keeps what was read: a change leaves nearly all of a case as it is."""
+
+    def __init__(self, units: Units) -> None:
+        self.units = units
+        self._kept: dict[tuple[str, str], Any] = {}
+
+    def quantity(self, text: str) -> Quantity:
+        """One quantity (FormulaError)."""
+        return self._read("quantity", text, self.units.quantity)
+
+    def value(self, text: str) -> Quantity | Range:
+        """A quantity or a range (FormulaError)."""
+        return self._read("value", text, self.units.value)
+
+    def formula(self, text: str) -> Formula:
+        """A formula (FormulaError)."""
+        return self._read("formula", text, lambda given: Formula.parse(given, self.units))
+
+    def unit(self, text: str) -> object:
+        """A unit (FormulaError)."""
+        return self._read("unit", text, self.units.unit)
+
+    def _read(self, kind: str, text: str, read: Callable[[str], T]) -> T:
+        found: T | None = self._kept.get((kind, text))
+        if found is None:
+            found = read(text)
+            if len(self._kept) >= MOST_KEPT:
+                self._kept.clear()
+            self._kept[kind, text] = found
+        return found
+
+
+def entries(tree: Tree, section: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The entries of a section with names, as far as they have the right shape."""
+    found = tree.get(section)
+    for name, entry in found.items() if isinstance(found, dict) else ():
+        if isinstance(entry, dict):
+            yield name, entry
+
+
+def read_sheet(tree: Tree, texts: Texts, problems: list[Problem], before: Sheet | None = None) -> Sheet:
+    """The sheet of a tree, as far as it can be read; `before` itself if nothing of it has changed."""
+    assumptions = []
+    for name, entry in entries(tree, "assumptions"):
+        if isinstance(text := entry.get("value"), str):
+            try:
+                assumptions.append(Assumption(name, texts.value(text)))
+            except FormulaError as error:
+                problems.append(Problem(f"assumptions.{name}.value", str(error)))
+    estimates: list[Estimate] = []
+    outside: dict[str, Quantity] = {}
+    for name, entry in entries(tree, "estimates"):
+        if isinstance(text := entry.get("formula"), str):
+            try:
+                formula = texts.formula(text)
+                outside |= _outside(tree, formula, texts, guess=len(problems) < MOST_GUESSES)
+            except (FormulaError, DesignError) as error:
+                problems.append(Problem(f"estimates.{name}.formula", str(error)))
+            else:
+                estimates.append(Estimate(name, formula, _unit(name, entry, texts, problems)))
+    sheet = Sheet(texts.units, assumptions, estimates, outside)
+    if before is not None and before.units is sheet.units and _parts(before) == _parts(sheet):
+        return before
+    known = {e.name for e in estimates}
+    for name, message in sheet.problems():
+        where = f"estimates.{name}.formula" if name in known else f"assumptions.{name}"
+        problems.append(Problem(where if name else "estimates", message))
+    return sheet
+
+
+def _parts(sheet: Sheet) -> tuple[Any, ...]:
+    """What a sheet is made of, texts included: they are printed in workings."""
+    values = [(one.name, one.value, one.value.text) for one in sheet.assumptions]
+    return values, sheet.estimates, sheet.outside, [value.text for value in sheet.outside.values()]
+
+
+def _unit(name: str, entry: Mapping[str, Any], texts: Texts, problems: list[Problem]) -> str | None:
+    unit = entry.get("unit")
+    if not isinstance(unit, str):
+        return None
+    try:
+        texts.unit(unit)
+    except FormulaError as error:
+        problems.append(Problem(f"estimates.{name}.unit", str(error)))
+        return None
+    return unit
+
+
+def _outside(tree: Tree, formula: Formula, texts: Texts, guess: bool) -> dict[str, Quantity]:
+    """The values of the paths that a formula names."""
+    values = {}
+    for path in sorted(name for name in formula.names if "." in name):
+        text = design.text_at(tree, path, guess)
+        if text.startswith("="):
+            raise DesignError(f"{shown(path)} is itself {shown(text)}; use that name in the formula")
+        values[path] = texts.quantity(text)
+    return values
+
+
+class References:
+    """What '= name' stands for: an estimate, an assumption, or the value at a path."""
+
+    def __init__(self, tree: Tree, texts: Texts, sheet: Sheet) -> None:
+        self._tree, self._texts, self._sheet = tree, texts, sheet
+        self._guesses = MOST_GUESSES
+
+    def __call__(self, name: str) -> Quantity:
+        """The value (FormulaError)."""
+        trail = [name]
+        while "." in trail[-1]:
+            text = self._text(trail[-1])
+            if not text.startswith("="):
+                return self._texts.quantity(text)
+            trail.append(text[1:].strip())
+            if trail[-1] in trail[:-1]:
+                raise FormulaError(f"'= {name}' goes in a circle: {' -> '.join(trail)}; give one of them a value")
+            if len(trail) > MOST_STEPS:
+                raise FormulaError(f"{shown('= ' + name)} leads through more than {MOST_STEPS} references; refer to the last of them")
+        return self._named(trail[-1])
+
+    def _text(self, path: str) -> str:
+        try:
+            return design.text_at(self._tree, path, self._may_guess()).strip()
+        except DesignError as error:
+            raise FormulaError(str(error)) from None
+
+    def _named(self, name: str) -> Quantity:
+        values = self._sheet.quantities()
+        if name in values:
+            return values[name]
+        known = [n for section in ("assumptions", "estimates") for n, _ in entries(self._tree, section)]
+        if name in known:
+            raise FormulaError(f"{shown('= ' + name)} has no value, because of the problem reported for it; correct that first")
+        meant = near(name, known) if self._may_guess() else None
+        hint = f"did you mean '= {meant}'?" if meant else "write '= ' and the name of an estimate, assumption or path"
+        raise FormulaError(f"{shown('= ' + name)} names no estimate or assumption; {hint}")
+
+    def _may_guess(self) -> bool:
+        self._guesses -= 1
+        return self._guesses >= 0

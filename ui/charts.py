@@ -1,0 +1,91 @@
+"""The one module that makes figures. Drawn in place with Plotly.react, so that nothing blinks when a knob moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from cases.spec import Case
+from simulator.measure import ObjectiveResult, SimulationResult, Timeline
+from simulator.report import label_of, milliseconds
+from simulator.workload import SECOND
+
+STATIC = Path(__file__).parent / "static"
+LINES = {"p50": ("#2f7dc9", 1.6), "p95": ("#c96a00", 1.8), "p99": ("#c2185b", 2.4)}
+STAGES = ("#c2185b", "#2f7dc9", "#c96a00", "#1f8a5f", "#7b57c4")
+HEIGHT = 300
+
+_component = st.components.v2.component(
+    "stagecraft_chart",
+    html='<div class="chart" role="img"></div>',
+    css=".chart { width: 100%; }",
+    js=(STATIC / "chart.js").read_text(encoding="utf-8"),
+    isolate_styles=False,
+)
+
+
+def chart(key: str, figure: go.Figure, description: str, stale: bool) -> None:
+    """Put a figure on the page under a key that stays."""
+    _component(key=key, data={"figure": figure.to_json(), "description": description, "height": HEIGHT, "stale": stale}, height=HEIGHT)
+
+
+def latency_figure(result: SimulationResult, baseline: SimulationResult | None) -> go.Figure:
+    """Percentiles of the requests answered in each moment of the first replication, with the objective."""
+    figure = _figure("latency", log=True)
+    timeline = result.timeline
+    if baseline is not None and baseline.timeline is not None:
+        _line(figure, baseline.timeline, "p99", "baseline p99", {"color": "#8a8f98", "width": 1.5, "dash": "dot"})
+    if timeline is not None:
+        for name, (colour, width) in LINES.items():
+            _line(figure, timeline, name, name, {"color": colour, "width": width})
+    for objective in _latency_objectives(result):
+        name = f"{objective.name.removeprefix('latency ')} objective"
+        ends = [0.0, max(float(timeline.times[-1]) / SECOND, 0.0)] if timeline is not None else [0.0, 1.0]
+        line = {"color": "#8a8f98", "width": 1.5, "dash": "dash"}
+        figure.add_scatter(x=ends, y=[objective.target] * 2, name=name, mode="lines", line=line, hoverinfo="skip")
+    return figure
+
+
+def queue_figure(case: Case, result: SimulationResult) -> go.Figure:
+    """Visits waiting at the stages with the longest queues, over the first replication."""
+    figure = _figure("visits waiting", log=False)
+    timeline = result.timeline
+    if timeline is None:
+        return figure
+    longest = sorted(range(len(timeline.names)), key=lambda s: -int(timeline.waiting[:, s].max()))[: len(STAGES)]
+    for colour, s in zip(STAGES, longest, strict=False):
+        name = label_of(case, timeline.names[s])
+        seconds = (timeline.times / SECOND).tolist()
+        figure.add_scatter(x=seconds, y=timeline.waiting[:, s].tolist(), name=name, mode="lines", line={"color": colour, "width": 1.8})
+    return figure
+
+
+def _line(figure: go.Figure, timeline: Timeline, percentile: str, name: str, line: dict[str, object]) -> None:
+    seconds = (timeline.times / SECOND).tolist()
+    figure.add_scatter(x=seconds, y=timeline.percentiles[percentile], name=name, mode="lines", line=line)
+
+
+def _latency_objectives(result: SimulationResult) -> list[ObjectiveResult]:
+    return [objective for objective in result.objectives if objective.name.startswith("latency")]
+
+
+def _figure(unit: str, log: bool) -> go.Figure:
+    figure = go.Figure()
+    figure.update_layout(
+        template=None,
+        height=HEIGHT,
+        margin={"l": 56, "r": 12, "t": 34, "b": 40},
+        legend={"orientation": "h", "y": 1.16, "x": 0},
+        hovermode="x unified",
+        xaxis={"title": {"text": "simulated time, s"}, "zeroline": False},
+        yaxis={"title": {"text": unit}, "type": "log" if log else "linear", "rangemode": "tozero", "zeroline": False},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        showlegend=True,
+    )
+    if log:
+        ticks = [mantissa * 10.0**power for power in range(-3, 7) for mantissa in (1, 3)]
+        figure.update_yaxes(tickvals=ticks, ticktext=[milliseconds(tick) for tick in ticks])
+    return figure

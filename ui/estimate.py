@@ -1,0 +1,95 @@
+"""Estimate: the sheet with its workings, and what the sources' own numbers say of their claims."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from cases.errors import StagecraftError
+from cases.sheets import estimates, judged_claims
+from cases.spec import Case
+from ui import state
+from ui.header import header
+from ui.knobs import knob_sliders, what_changed
+
+def page() -> None:
+    """Claims first, then the estimates, then what they rest on."""
+    state.begin()
+    baseline = state.baseline()
+    header(baseline, "estimate")
+    try:
+        case = state.current()
+        answer = st.container()
+        controls, sheet = st.container(key="board").columns([1, 3.3], gap="medium")
+        with controls:
+            knob_sliders(case, prefix="assumptions.")
+            what_changed(case, baseline)
+        with answer:
+            _claims(case, own=not any(path.startswith("assumptions.") for path in state.changes(state.session().chosen)))
+        with sheet:
+            _estimates(case)
+            _assumptions(case)
+    except StagecraftError as error:
+        st.error(f"This design cannot be computed. {error}", icon=":material/warning:")
+    state.end()
+
+
+def _claims(case: Case, own: bool) -> None:
+    """The verdicts; `own` says whether the sources' assumptions are as the sources have them."""
+    judged = judged_claims(case)
+    if not judged:
+        return
+    st.header("What the sources say", anchor=False)
+    whose = "Its own numbers give" if own else "The numbers as you changed them give"
+    cards = []
+    for claim, verdict in judged:
+        words = verdict.sentence.partition(": ")[0]
+        slip = f"Looks like a slip of {verdict.slip}." if verdict.slip else ""
+        unit = None if verdict.ratio is None else verdict.unit
+        cards.append(
+            f'<div class="card"><div class="head"><span class="verdict {verdict.verdict}">{escape(words.capitalize())}</span>'
+            f'<span class="more" title="{escape(case.sources[claim.source].title)}">{escape(claim.source.replace("_", " "))}</span></div>'
+            f"<div>It says: {escape(claim.says)}. {whose} "
+            f"<b>{escape(case.units.format(verdict.computed, unit))}</b>. {escape(slip)}</div></div>"
+        )
+    st.html("".join(cards))
+    titles = dict.fromkeys(case.sources[claim.source].title for claim, _ in judged)
+    st.caption(f"Sources: {'; '.join(titles)}.")
+
+
+def _estimates(case: Case) -> None:
+    st.header("Estimates", anchor=False)
+    cards = []
+    for name, result in estimates(case).items():
+        spec = case.estimates[name]
+        interval = ""
+        if result.low is not None and result.high is not None:
+            low, high = (case.units.format(q, result.unit) for q in (result.low, result.high))
+            interval = f"90 % interval {low} to {high}"
+        more = ". ".join(part for part in (interval, spec.note or "") if part)
+        cards.append(
+            f'<div class="card"><div class="head"><span>{escape(spec.label or name.replace("_", " "))}</span>'
+            f'<span class="value">{escape(case.units.format(result.value, result.unit))}</span></div>'
+            f'<div class="more">{escape(more)}</div><div class="working">{escape(str(result.working))}</div></div>'
+        )
+    st.html("".join(cards))
+
+
+def _assumptions(case: Case) -> None:
+    st.header("Assumptions", anchor=False)
+    rows = []
+    for name, spec in case.assumptions.items():
+        source = case.sources.get(spec.basis.source or "")
+        rows.append(
+            {
+                "Assumption": spec.label or name.replace("_", " "),
+                "Value": spec.value,
+                "Basis": spec.basis.kind,
+                "Source": source.title if source else spec.basis.note or "",
+            }
+        )
+    st.table(rows, hide_index=True)
+
+
+page()

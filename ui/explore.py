@@ -1,0 +1,121 @@
+"""Explore: change the design, watch what follows."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from cases.errors import StagecraftError
+from cases.spec import Case
+from simulator.measure import SimulationResult
+from simulator.report import Verdict, headline_figures, latency_rows, stage_rows, verdict
+from ui import state
+from ui.charts import chart, latency_figure, queue_figure
+from ui.diagram import diagram
+from ui.header import header
+from ui.knobs import knob_sliders, what_changed
+from ui.runs import Job, View, view
+
+LIMITS = """
+- Requests come at random (Poisson); each stage serves in the order of arrival.
+- Service times are drawn from the distribution that the case states; they do not depend on load, and a cache hits
+  with a fixed probability.
+- A request that is rejected or timed out counts as later than any limit, so fast rejections never improve a percentile.
+- Intervals say how sure the simulation is, not how sure anybody is of the case's assumptions.
+- No retries, batches, autoscaling or failures yet.
+"""
+
+
+def page() -> None:
+    """The page, top to bottom: the answer first, then the picture, then the details."""
+    state.begin()
+    baseline = state.baseline()
+    header(baseline, "explore")
+    try:
+        case = state.current()
+    except StagecraftError as error:
+        st.error(f"This design cannot be built. {error}", icon=":material/warning:")
+        with st.container(width=420):
+            what_changed(baseline, baseline)
+        state.end()
+        return
+    before = view(baseline, "baseline")
+    now = before if case is baseline else view(case, "design")
+    answer = st.container(key="answer")
+    controls, picture = st.container(key="board").columns([1, 3.3], gap="medium")
+    with controls:
+        knob_sliders(case)
+        what_changed(case, baseline)
+    shown = _shown(case, now)
+    with answer:
+        _answer(shown, now)
+    if shown is not None:
+        with picture:
+            _picture(*shown, before.result, stale=now.result is None)
+    state.end()
+
+
+def _shown(case: Case, now: View) -> tuple[Case, SimulationResult] | None:
+    """The case and result on show: this design's, or the last one's until it is there."""
+    if now.result is not None:
+        st.session_state.shown = (case, now.result)
+    shown: tuple[Case, SimulationResult] | None = st.session_state.get("shown")
+    return shown if shown is not None and shown[0].id == case.id else None
+
+
+def _answer(shown: tuple[Case, SimulationResult] | None, now: View) -> None:
+    if now.error is not None:
+        st.error(now.error, icon=":material/warning:")
+    if now.job is not None:
+        _waiting(now.job, shown is not None)
+    if shown is not None and now.result is not None:
+        _say(verdict(*shown))
+        for note in now.result.notes:
+            st.caption(f"Note: {note}")
+
+
+def _say(said: Verdict) -> None:
+    box, icon = {True: (st.success, ":material/check_circle:"), False: (st.error, ":material/cancel:"), None: (st.warning, ":material/help:")}[said.holds]
+    box(f"**{_plain(said.headline)}** {_plain(said.reason)}", icon=icon)
+
+
+def _plain(text: str) -> str:
+    """Case texts are shown as text: what Markdown would read is escaped."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-!|<>$:~" else c for c in text)
+
+
+@st.fragment(run_every=0.3)
+def _waiting(job: Job, has_results: bool) -> None:
+    """Progress of a run that takes longer; the page comes again when it has ended."""
+    if job.done.is_set():
+        st.rerun()
+    below = "the results below are from the previous design" if has_results else "a first start takes some seconds to compile"
+    st.progress(min(job.share, 1.0), text=f"Simulating … {job.share:.0%}: {below}")
+
+
+def _picture(case: Case, result: SimulationResult, baseline: SimulationResult | None, stale: bool) -> None:
+    reference = baseline or result
+    figures = headline_figures(result, reference)
+    for column, figure in zip(st.container(key="figures").columns(len(figures)), figures, strict=True):
+        colour = "off" if figure.better is None else "inverse" if figure.difference.startswith("-") == figure.better else "normal"
+        arrow = "off" if figure.better is None else "auto"
+        column.metric(figure.label, figure.text, figure.difference or "same as baseline", delta_color=colour, delta_arrow=arrow, border=True)
+    differs = baseline is not None and baseline.key != result.key
+    stages = {path.split(".")[1] for path in state.changes(state.session().chosen) if path.startswith("stages.")}
+    diagram(case, result, baseline if differs else None, stages, stale)
+    st.caption("Boxes: share of the time that workers are busy, mean queue, replicas. A mark on the bar is the baseline.")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**Latency over time**")
+        chart("latency", latency_figure(result, baseline if differs else None), "Latency percentiles over simulated time", stale)
+    with right:
+        st.markdown("**Queues over time**")
+        chart("queues", queue_figure(case, result), "Visits waiting by stage over simulated time", stale)
+    with st.expander("Results as a table"):
+        st.table(latency_rows(result), hide_index=True)
+        st.table(stage_rows(case, result), hide_index=True)
+        st.caption(f"{result.replications} replications, seed {result.seed}, {result.engine} plane, result {result.key}")
+    with st.expander("The model and its limits"):
+        st.markdown(LIMITS)
+
+
+page()

@@ -1,0 +1,52 @@
+"""The case's knobs as sliders over texts, and the list of what was changed."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from cases.errors import StagecraftError
+from cases.knobs import stops
+from cases.spec import Case, Knob
+from ui import state
+
+
+def knob_sliders(case: Case, prefix: str = "") -> None:
+    """A slider for each knob whose path begins with `prefix`."""
+    for knob in case.knobs:
+        if knob.path.startswith(prefix):
+            _slider(case, knob)
+
+
+def _slider(case: Case, knob: Knob) -> None:
+    try:
+        label, texts, current = stops(case, knob)
+    except StagecraftError as error:
+        st.error(f"{knob.label or knob.path}: {error}", icon=":material/warning:")
+        return
+    key = f"knob:{case.id}:{knob.path}"
+
+    def turned() -> None:
+        state.change(knob.path, st.session_state[key])
+
+    st.session_state[key] = current  # the design decides, not what the widget last showed
+    st.select_slider(label, options=texts, key=key, on_change=turned, help=f"`{knob.path}`")
+
+
+def what_changed(case: Case, baseline: Case) -> None:
+    """The changed paths, each with its way back."""
+    chosen = state.session().chosen
+    changed = state.changes(chosen)
+    if not changed:
+        st.caption("As in the case. Turn a knob and watch what follows.")
+        return
+    st.markdown("**What changed**")
+    for path, text in changed.items():
+        before = _written(baseline, path)
+        words, button = st.columns([5, 1], vertical_alignment="center", gap="small")
+        words.text(f"{path}\n{before} → {text}")
+        if path in dict(chosen.changes):
+            button.button(":material/undo:", key=f"undo:{path}", help=f"Undo {path}", on_click=state.undo, args=(path,))
+
+
+def _written(case: Case, path: str) -> str:
+    return state.text_before(state.Chosen(case=case.id), path) or "not set"

@@ -1,0 +1,19 @@
+"""Page configuration and navigation: which pages there are, in which order."""
+
+from pathlib import Path
+
+import streamlit as st
+
+HERE = Path(__file__).parent
+
+# A file, not a material icon: Streamlit would fetch that from another host.
+st.set_page_config(page_title="Stagecraft", page_icon=str(HERE / "static" / "favicon.png"), layout="wide")
+st.html(HERE / "static" / "page.css")
+page = st.navigation(
+    [
+        st.Page(HERE / "explore.py", title="Explore", url_path="explore", default=True),
+        st.Page(HERE / "estimate.py", title="Estimate", url_path="estimate"),
+    ],
+    position="top",
+)
+page.run()

@@ -1,0 +1,187 @@
+"""The state of a session: which case, which design; kept in the address, so that a link reproduces the page.
+
+The address reads ?case=ID&design=NAME&PATH=TEXT...; each change is one step of the browser's history. The browser
+tells us its address late, so after we wrote it, or when a widget moved in this run, our own copy counts.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+import streamlit as st
+
+from cases import files
+from cases.build import apply, design_changes
+from cases.design import get
+from cases.errors import StagecraftError
+from cases.spec import Case
+
+FIRST_CASE = "youtube_recommendations"
+BASELINE = "baseline"
+LATE = 1.5  # seconds for which the browser may still report an address older than ours
+LONGEST_ADDRESS = 8_000
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A case, one of its designs, and changes on top."""
+
+    case: str = FIRST_CASE
+    design: str = BASELINE
+    changes: tuple[tuple[str, str], ...] = ()
+
+    def address(self) -> dict[str, str]:
+        """As query parameters; what is as in the case is left out."""
+        parameters = {} if self.case == FIRST_CASE else {"case": self.case}
+        if self.design != BASELINE:
+            parameters["design"] = self.design
+        return parameters | dict(self.changes)
+
+    @classmethod
+    def of(cls, address: dict[str, str]) -> Chosen:
+        """From query parameters."""
+        rest = {k: v for k, v in address.items() if k not in ("case", "design")}
+        return cls(address.get("case", FIRST_CASE), address.get("design", BASELINE), tuple(rest.items()))
+
+
+@dataclass
+class Session:
+    """What one browser tab remembers."""
+
+    chosen: Chosen = field(default_factory=Chosen)
+    moved: bool = False  # a widget moved in this run
+    wrote_at: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+
+
+@st.cache_resource(show_spinner=False, max_entries=100)
+def _load(case_id: str, _modified: float) -> Case:
+    return files.load(files.catalog()[case_id])
+
+
+def load(case_id: str) -> Case:
+    """A case of the catalogue; read again when its file changed."""
+    return _load(case_id, files.catalog()[case_id].stat().st_mtime)
+
+
+def session() -> Session:
+    """This tab's session; once a run, `begin` must have been called."""
+    if "session" not in st.session_state:
+        st.session_state.session = Session()
+    current: Session = st.session_state.session
+    return current
+
+
+def begin() -> Session:
+    """Take over the address where it is news, and make sure that what it names exists."""
+    fresh = "session" not in st.session_state
+    current = session()
+    address = dict(st.query_params.to_dict())
+    late = time.monotonic() - current.wrote_at < LATE
+    if fresh or (not current.moved and not late and address != current.chosen.address()):
+        current.chosen, current.warnings = _checked(address)
+    current.moved = False
+    return current
+
+
+def end() -> None:
+    """Write the address, so that it names what the page shows."""
+    current = session()
+    wanted = current.chosen.address()
+    if st.query_params.to_dict() != wanted:
+        st.query_params.from_dict(wanted)
+        current.wrote_at = time.monotonic()
+
+
+def _checked(address: dict[str, str]) -> tuple[Chosen, list[str]]:
+    """What an address asks for, as far as it can be had, and what cannot."""
+    if sum(len(k) + len(v) for k, v in address.items()) > LONGEST_ADDRESS:
+        return Chosen(), ["The link is longer than a design can be, so the case is shown as written."]
+    asked, warnings = Chosen.of(address), []
+    if asked.case not in files.catalog():
+        warnings.append(f"The case '{asked.case[:60]}' of the link is not here; this is {FIRST_CASE}.")
+        return Chosen(), warnings
+    case = load(asked.case)
+    if asked.design != BASELINE and asked.design not in case.designs:
+        warnings.append(f"The design '{asked.design[:60]}' of the link is not one of this case; the case as written is shown.")
+        asked = replace(asked, design=BASELINE)
+    kept: dict[str, str] = {}
+    for path, text in asked.changes:
+        try:
+            apply(case, design_changes(case, asked.design) | kept | {path: text})
+            kept[path] = text
+        except StagecraftError as error:
+            warnings.append(f"{path[:80]} of the link is left out. {str(error).splitlines()[0]}")
+    return replace(asked, changes=tuple(kept.items())), warnings
+
+
+# -- what the widgets do ------------------------------------------------------------------------------------------------
+
+
+def choose_case(case_id: str) -> None:
+    """Another case, as written."""
+    _move(Chosen(case=case_id))
+
+
+def choose_design(name: str) -> None:
+    """One of the case's designs; changes on top are dropped."""
+    _move(replace(session().chosen, design=name, changes=()))
+
+
+def change(path: str, text: str) -> None:
+    """Turn one value; back where the design has it, the change is gone."""
+    chosen = session().chosen
+    changes = dict(chosen.changes)
+    changes.pop(path, None)
+    if text != text_before(chosen, path):
+        changes[path] = text
+    _move(replace(chosen, changes=tuple(changes.items())))
+
+
+def undo(path: str) -> None:
+    """Take one change back."""
+    chosen = session().chosen
+    _move(replace(chosen, changes=tuple((p, t) for p, t in chosen.changes if p != path)))
+
+
+def reset() -> None:
+    """The case as written."""
+    _move(Chosen(case=session().chosen.case))
+
+
+def _move(chosen: Chosen) -> None:
+    current = session()
+    current.chosen, current.moved, current.warnings = chosen, True, []
+
+
+# -- what the pages read ------------------------------------------------------------------------------------------------
+
+
+def baseline() -> Case:
+    """The case as written."""
+    return load(session().chosen.case)
+
+
+def changes(chosen: Chosen) -> dict[str, str]:
+    """All changes against the case as written: the design's and those on top."""
+    return design_changes(load(chosen.case), chosen.design) | dict(chosen.changes)
+
+
+def current() -> Case:
+    """The case as designed now; DesignError if the changes do not fit."""
+    chosen = session().chosen
+    return apply(load(chosen.case), changes(chosen))
+
+
+def text_before(chosen: Chosen, path: str) -> str | None:
+    """The text of a path in the chosen design, without the changes on top; None if the file leaves it out."""
+    case = load(chosen.case)
+    design = design_changes(case, chosen.design)
+    if path in design:
+        return design[path]
+    try:
+        node = get(case.tree, path)
+    except StagecraftError:
+        return None
+    return str(node)

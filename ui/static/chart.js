@@ -1,0 +1,34 @@
+// Draws a Plotly figure in place. Colours of text and grid follow the page's theme.
+let loading = null;
+
+function plotly() {
+  if (window.Plotly) return Promise.resolve(window.Plotly);
+  loading ??= new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = new URL("/assets/plotly.min.js", window.location.origin).href;
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = reject;
+    document.head.appendChild(script);
+  });
+  return loading;
+}
+
+export default function (component) {
+  const { data, parentElement } = component;
+  const root = parentElement.querySelector(".chart");
+  root.latest = data;
+  root.style.height = data.height + "px";
+  root.style.opacity = data.stale ? 0.55 : 1;
+  root.setAttribute("aria-label", data.description);
+  plotly().then((Plotly) => {
+    if (root.latest !== data || !root.isConnected) return;
+    const { data: traces, layout } = JSON.parse(data.figure);
+    const style = getComputedStyle(root);
+    const grid = "rgba(128,128,128,0.28)";
+    layout.font = { family: style.fontFamily, color: style.color, size: 12 };
+    layout.hoverlabel = { bgcolor: style.getPropertyValue("--st-background-color") || "#888", font: { color: style.color } };
+    for (const axis of ["xaxis", "yaxis"]) Object.assign(layout[axis], { gridcolor: grid, linecolor: grid });
+    layout.autosize = true;
+    Plotly.react(root, traces, layout, { displayModeBar: false, responsive: true });
+  });
+}
