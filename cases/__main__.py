@@ -21,7 +21,9 @@ def cli() -> None:
 
 def case_options(command: Any) -> Any:
     """CASE with --design and --set, as everywhere."""
-    command = click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a value; repeatable.")(command)
+    command = click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a value; repeatable.")(
+        command
+    )
     command = click.option("--design", metavar="NAME", help="Apply one of the case's designs first.")(command)
     return click.argument("case")(command)
 

@@ -2,60 +2,41 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from cases import design, path_check
+from cases import design, path_check, sheet_check
 from cases.design import Tree
-from cases.errors import CaseError, DesignError, Problem, shown
+from cases.errors import CaseError, DesignError, Problem, not_among, shown
+from cases.explain import explained, path_of
 from cases.fields import Reading
-from cases.spec import Case
+from cases.references import References, point, read_sheet
+from cases.spec import MOST_COUNTS, Case
+from cases.texts import Texts
 from estimators.errors import FormulaError
-from estimators.formula import Formula
-from estimators.sheet import Assumption, Estimate, Sheet
-from estimators.units import Quantity, Units
+from estimators.units import Units
+
+__all__ = ["apply", "build", "design_changes", "path_of"]
 
 
-def build(tree: Tree, complete: bool = True) -> Case:
-    """The case that a tree describes; CaseError with all problems otherwise.
-
-    `complete=False` skips what cannot change when a design is applied: the designs and knobs themselves.
-    """
-    if not isinstance(tree, dict):
-        raise CaseError([Problem("", "a case is a mapping; begin with 'format: 1'")])
-    problems: list[Problem] = []
-    units = _units(tree, problems)
-    sheet = _sheet(tree, units, problems)
-    context = Reading(units, _References(tree, units, sheet))
-    try:
-        case = Case.model_validate(tree, context=context)
-    except ValidationError as error:
-        problems += _explained(error, tree)
-        problems += path_check.check_names(tree)
-        raise CaseError(_unique(problems)) from None
-    case._tree, case._units, case._sheet = tree, units, sheet
-    problems += path_check.check(case)
-    problems += _check_sheet_references(case)
-    if complete and not problems:
-        problems += _check_designs(case)
-        problems += _check_knobs(case)
-    if problems:
-        raise CaseError(_unique(problems))
-    return case
+def build(tree: Tree) -> Case:
+    """The case that a tree describes; CaseError with all problems otherwise."""
+    return _built(tree, None)
 
 
 def apply(case: Case, changes: Mapping[str, str]) -> Case:
-    """The case with these changes; DesignError if a path is unknown or the result breaks a rule."""
+    """The case with these changes; DesignError with every path that is unknown and every rule that breaks."""
     if not changes:
         return case
-    tree = design.changed(case.tree, changes)
+    tree, problems = design.attempted(case.tree, changes)
     try:
-        return build(tree, complete=False)
+        after = _built(tree, case)
     except CaseError as error:
-        raise DesignError(str(error)) from None
+        problems += error.problems
+    if problems:
+        raise DesignError.of(dict.fromkeys(problems))
+    return after
 
 
 def design_changes(case: Case, name: str) -> dict[str, str]:
@@ -63,126 +44,89 @@ def design_changes(case: Case, name: str) -> dict[str, str]:
     if name == "baseline":
         return {}
     if name not in case.designs:
-        raise DesignError(_not_among("design", name, ["baseline", *case.designs]))
+        raise DesignError(not_among(name, "a design of this case", ["baseline", *case.designs]))
     return dict(case.designs[name].changes)
 
 
-def _not_among(what: str, name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known) or 'none'}"
-    return f"{shown(name)} is not a {what} of this case; {hint}"
+def _built(tree: Tree, before: Case | None) -> Case:
+    """`build`; `before`: the case of which the tree is a change, whose designs and knobs were checked already."""
+    if not isinstance(tree, dict):
+        raise CaseError([Problem("", "a case is a mapping; begin with 'format: 1'")])
+    if too_many := list(_too_many(tree)):
+        raise CaseError(too_many)
+    problems: list[Problem] = []
+    if before is not None and tree.get("counts") == before.tree.get("counts"):
+        texts, sheet_before = before.texts, before.sheet
+    else:
+        texts, sheet_before = Texts(_units(tree, problems)), None
+    sheet = read_sheet(tree, texts, problems, sheet_before)
+    problems += path_check.check_names(tree)
+    problems += sheet_check.check(tree, texts)
+    try:
+        case = Case.model_validate(tree, context=Reading(texts.quantity, References(tree, texts, sheet)))
+    except ValidationError as error:
+        problems += explained(error, tree, consequences=not problems)
+        if before is None:
+            problems += _unknown_paths(tree)
+        raise CaseError(dict.fromkeys(problems)) from None
+    case.made_of(tree, texts, sheet)
+    problems += path_check.check(case)
+    if before is None:
+        problems += _unknown_paths(tree) if problems else [*_check_designs(case), *_check_knobs(case)]
+    if problems:
+        raise CaseError(dict.fromkeys(problems))
+    return case
 
 
-def _unique(problems: list[Problem]) -> list[Problem]:
-    return list(dict.fromkeys(problems))
-
-
-# -- the sheet --------------------------------------------------------------------------------------------------------
+def _too_many(tree: Tree) -> Iterator[Problem]:
+    """Sections with more entries than a case has: nothing else is looked at then."""
+    for name, field in Case.model_fields.items():
+        for bound in field.metadata:
+            most = getattr(bound, "max_length", None)
+            if most is not None and isinstance(tree.get(name), list | dict) and len(tree[name]) > most:
+                yield Problem(name, f"has {len(tree[name]):,} entries; at most {most}")
 
 
 def _units(tree: Tree, problems: list[Problem]) -> Units:
     counts = tree.get("counts")
     nouns = [n for n in counts if isinstance(n, str)] if isinstance(counts, list) else []
     good: list[str] = []
-    for i, noun in enumerate(nouns):
+    for noun in nouns[:MOST_COUNTS]:
         try:
             Units([noun])
             good.append(noun)
         except FormulaError as error:
-            problems.append(Problem(f"counts.{i}", str(error)))
+            problems.append(Problem(f"counts.{nouns.index(noun)}", str(error)))
     return Units(good)
 
 
-def _entries(tree: Tree, section: str, key: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """(name, text of `key`, entry) of a section of the sheet, as far as it has the right shape."""
-    entries = tree.get(section)
-    for name, entry in entries.items() if isinstance(entries, dict) else ():
-        if isinstance(entry, dict) and isinstance(entry.get(key), str):
-            yield name, entry[key], entry
+# -- designs and knobs: values of the case with other texts ------------------------------------------------------------
 
 
-def _sheet(tree: Tree, units: Units, problems: list[Problem]) -> Sheet:
-    assumptions, estimates = [], []
-    for name, text, _ in _entries(tree, "assumptions", "value"):
+def _changes(tree: Tree) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The designs' changes with their places, as far as they have the right shape."""
+    designs = tree.get("designs")
+    for name, one in designs.items() if isinstance(designs, dict) else ():
+        changes = one.get("changes") if isinstance(one, dict) else None
+        if isinstance(changes, dict) and all(isinstance(text, str) for text in changes.values()):
+            yield f"designs.{name}.changes", changes
+
+
+def _unknown_paths(tree: Tree) -> Iterator[Problem]:
+    """What can be said of designs and knobs while the case itself is wrong."""
+    for where, changes in _changes(tree):
         try:
-            assumptions.append(Assumption(name, units.value(text)))
-        except FormulaError as error:
-            problems.append(Problem(f"assumptions.{name}.value", str(error)))
-    outside: dict[str, Quantity] = {}
-    for name, text, entry in _entries(tree, "estimates", "formula"):
-        unit = entry.get("unit")
-        try:
-            formula = Formula.parse(text, units)
-            outside |= _outside(tree, formula, units)
-            estimates.append(Estimate(name, formula, unit if isinstance(unit, str) else None))
-        except (FormulaError, DesignError) as error:
-            problems.append(Problem(f"estimates.{name}.formula", str(error)))
-    sheet = Sheet(units, assumptions, estimates, outside)
-    known = {e.name for e in estimates}
-    for name, message in sheet.problems():
-        where = f"estimates.{name}.formula" if name in known else f"assumptions.{name}"
-        problems.append(Problem(where, message))
-    return sheet
-
-
-def _outside(tree: Tree, formula: Formula, units: Units) -> dict[str, Quantity]:
-    """The values of the paths that a formula names."""
-    values = {}
-    for path in (name for name in formula.names if "." in name):
-        text = design.text_at(tree, path)
-        if text.startswith("="):
-            raise DesignError(f"{shown(path)} is itself '{text}'; use that name in the formula")
-        values[path] = units.quantity(text)
-    return values
-
-
-class _References:
-    """What '= name' stands for: an estimate, an assumption, or the value at a path."""
-
-    def __init__(self, tree: Tree, units: Units, sheet: Sheet) -> None:
-        self._tree, self._units, self._sheet = tree, units, sheet
-
-    def __call__(self, name: str, trail: tuple[str, ...] = ()) -> Quantity:
-        if name in trail:
-            raise FormulaError(f"'= {name}' refers to itself: {' -> '.join([*trail, name])}; give one of them a value")
-        if "." not in name:
-            values = self._sheet.quantities()
-            if name in values:
-                return values[name]
-            known = [n for n in [*self._names("assumptions"), *self._names("estimates")] if n in values or n == name]
-            if name in known:
-                raise FormulaError(f"'= {name}' has no value, because of the problem reported for it")
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean '= {near[0]}'?" if near else "write '= ' and the name of an estimate, assumption or path"
-            raise FormulaError(f"{shown('= ' + name)} names no estimate or assumption; {hint}")
-        try:
-            text = design.text_at(self._tree, name)
+            design.changed(tree, changes)
         except DesignError as error:
-            raise FormulaError(str(error)) from None
-        if text.startswith("="):
-            return self(text[1:].strip(), (*trail, name))
-        return self._units.quantity(text)
-
-    def _names(self, section: str) -> list[str]:
-        entries = self._tree.get(section)
-        return list(entries) if isinstance(entries, dict) else []
-
-
-def _check_sheet_references(case: Case) -> Iterator[Problem]:
-    """Sources that are named exist, and claims are of estimates and can be read."""
-    for name, assumption in case.assumptions.items():
-        source = assumption.basis.source
-        if source is not None and source not in case.sources:
-            yield Problem(f"assumptions.{name}.basis.source", _not_among("source", source, list(case.sources)))
-    for i, claim in enumerate(case.claims):
-        if claim.source not in case.sources:
-            yield Problem(f"claims.{i}.source", _not_among("source", claim.source, list(case.sources)))
-        if claim.of not in case.estimates:
-            yield Problem(f"claims.{i}.of", _not_among("estimate", claim.of, list(case.estimates)))
-        try:
-            case.units.quantity(claim.value)
-        except FormulaError as error:
-            yield Problem(f"claims.{i}.value", str(error))
+            yield from _placed(where, changes, error)
+    knobs = tree.get("knobs")
+    for i, knob in enumerate(knobs if isinstance(knobs, list) else ()):
+        path = knob.get("path") if isinstance(knob, dict) else None
+        if isinstance(path, str):
+            try:
+                design.text_at(tree, path)
+            except DesignError as error:
+                yield Problem(f"knobs.{i}.path", str(error))
 
 
 def _check_designs(case: Case) -> Iterator[Problem]:
@@ -190,116 +134,48 @@ def _check_designs(case: Case) -> Iterator[Problem]:
         yield from _refused(case, f"designs.{name}.changes", one.changes)
 
 
-def _check_knobs(case: Case) -> Iterator[Problem]:
-    for i, knob in enumerate(case.knobs):
-        where = f"knobs.{i}"
-        try:
-            design.text_at(case.tree, knob.path)
-            low, high = (case.units.quantity(text) for text in (knob.low, knob.high))
-        except (DesignError, FormulaError) as error:
-            yield Problem(where, str(error))
-            continue
-        if low.value >= high.value or low.dimension != high.dimension:
-            yield Problem(where, f"from {shown(knob.low)} to {shown(knob.high)} is not a range; write the smaller end first")
-        elif knob.scale == "log" and low.value <= 0:
-            yield Problem(where, f"a log scale cannot begin at {shown(knob.low)}; begin above 0, or use scale: linear")
-        else:
-            yield from _refused(case, where, {knob.path: knob.low})
-            yield from _refused(case, where, {knob.path: knob.high})
-
-
 def _refused(case: Case, where: str, changes: Mapping[str, str]) -> Iterator[Problem]:
     """What is wrong with the case when it is changed so."""
     try:
         apply(case, changes)
     except DesignError as error:
-        for line in str(error).splitlines():
-            yield Problem(where, line)
+        yield from _placed(where, changes, error)
 
 
-# -- pydantic's errors in our words -----------------------------------------------------------------------------------
+def _placed(where: str, changes: Mapping[str, str], error: DesignError) -> Iterator[Problem]:
+    """A design's problems at the changes that they are about, else at the design."""
+    for problem in error.problems or [Problem("", str(error))]:
+        if problem.path in changes:
+            yield Problem(f"{where}.{problem.path}", problem.message)
+        else:
+            yield Problem(where, str(problem))
 
 
-def _explained(error: ValidationError, tree: Tree) -> Iterator[Problem]:
-    for one in error.errors(include_url=False):
-        location = [step for step in one["loc"] if step != "[key]"]
-        yield Problem(path_of(tree, location), _message(one, location, tree))
-
-
-def path_of(tree: Tree, location: list[Any] | tuple[Any, ...]) -> str:
-    """The path of a place that pydantic names by keys and list indices."""
-    names, node = [], tree
-    for step in location:
-        named = isinstance(node, list) and isinstance(step, int) and step < len(node)
-        names.append(design.key_of(node, step) if named else str(step))
+def _check_knobs(case: Case) -> Iterator[Problem]:
+    for i, knob in enumerate(case.knobs):
+        where = f"knobs.{i}"
         try:
-            node = node[step]
-        except (KeyError, IndexError, TypeError):
-            node = None
-    return ".".join(names)
-
-
-def _message(error: Any, location: list[Any], tree: Tree) -> str:
-    kind, given, context = error["type"], error["input"], error.get("ctx") or {}
-    if kind == "missing":
-        return f"is missing; {_what_for(location, tree)}"
-    if kind == "extra_forbidden":
-        known = _known_keys(location[:-1])
-        near = difflib.get_close_matches(str(location[-1]), known, n=1)
-        return f"is not a key here; {f'did you mean {near[0]!r}?' if near else 'there are ' + ', '.join(known)}"
-    if kind == "literal_error":
-        return f"{shown(str(given))} is not one of {context['expected']}; write one of them"
-    if kind == "string_pattern_mismatch":
-        rule = "a date (2026-11-20)" if "checked" in location else "a name: small letters, digits and '_', a letter first"
-        return f"{shown(str(given))} is not {rule}"
-    if kind in ("string_too_long", "string_too_short", "too_long", "too_short"):
-        limit = context.get("max_length", context.get("min_length"))
-        side = "at most" if "long" in kind else "at least"
-        return f"has the wrong length: {side} {limit} {'characters' if 'string' in kind else 'entries'}"
-    if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{shown(str(given))} is a single value where a group of keys is wanted"
-    if kind == "list_type":
-        return "a list is wanted here; write its items with '- '"
-    if kind == "string_type":
-        return "a single text is wanted here"
-    return str(error["msg"])
-
-
-def _what_for(location: list[Any], tree: Tree) -> str:
-    model = _model_at(location[:-1])
-    key = str(location[-1])
-    field = next((f for n, f in model.model_fields.items() if key in (n, f.alias)), None) if model else None
-    for extra in field.metadata if field else ():
-        example = getattr(extra, "json_schema", None) or {}
-        if isinstance(example, dict) and example.get("examples"):
-            return f"write for example '{key}: {example['examples'][0]}'"
-    if key == "format":
-        return "write 'format: 1' first"
-    return f"add '{key}'"
-
-
-def _known_keys(location: list[Any]) -> list[str]:
-    model = _model_at(location)
-    return [f.alias or n for n, f in model.model_fields.items()] if model else []
-
-
-def _model_at(location: list[Any]) -> type[BaseModel] | None:
-    """The model whose keys stand at a place of the case."""
-    annotation: Any = Case
-    for step in location:
-        model = _model_in(annotation)
-        if model is not None and isinstance(step, str):
-            by_key = {f.alias or n: f.annotation for n, f in model.model_fields.items()}
-            if step in by_key:
-                annotation = by_key[step]
-    return _model_in(annotation)
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for part in getattr(annotation, "__args__", ()):
-        found = _model_in(part)
-        if found is not None:
-            return found
-    return None
+            text = design.text_at(case.tree, knob.path)
+            now = point(case, text)
+        except (DesignError, FormulaError) as error:
+            yield Problem(f"{where}.path", str(error))
+            continue
+        try:
+            low, high = case.texts.quantity(knob.low), case.texts.quantity(knob.high)
+        except FormulaError as error:
+            yield Problem(where, str(error))
+            continue
+        span = f"from {shown(knob.low)} to {shown(knob.high)}"
+        if low.dimension != high.dimension or low.value >= high.value:
+            yield Problem(where, f"{span} is not a range; write two values of one kind, the smaller first")
+        elif knob.scale == "log" and low.value <= 0:
+            yield Problem(where, f"a log scale cannot begin at {shown(knob.low)}; begin above 0, or use scale: linear")
+        else:
+            ends = [
+                Problem(f"{where}.{key}", problem.message)
+                for key, end in (("from", knob.low), ("to", knob.high))
+                for problem in _refused(case, where, {knob.path: end})
+            ]
+            yield from ends
+            if not ends and not low.value <= now.value <= high.value:
+                yield Problem(where, f"{span} leaves out the case's own {shown(text)}; make it wider")

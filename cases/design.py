@@ -109,7 +109,8 @@ def unknown(tree: Tree, path: str, guess: bool = True) -> str:
         return "has no value in this case; give it one first"
     if guess and (meant := near(step, [*steps(node), *keys_at(before)])):
         found = ".".join([*before, meant, *after])
-        return f"is not a path of this case; did you mean '{found if _leads(tree, found) else '.'.join([*before, meant])}'?"
+        found = found if _leads(tree, found) else ".".join([*before, meant])
+        return f"is not a path of this case; did you mean '{found}'?"
     if guess and (meant := near(path, (p for p, _ in itertools.islice(leaves(tree), 300)), 0.5)):
         return f"is not a path of this case; did you mean '{meant}'?"
     return "is not a path of this case; `python -m cases show CASE` prints what there is"
@@ -131,7 +132,9 @@ def _group(node: Any, path: str) -> str:
         above = path.rpartition(".")[0]
         return f"is one of a list; change the list as a whole, {above}=..., with commas"
     inside = [f"{path}.{step}" for step in steps(node)[:4]]
-    return "is a group, not a value; " + (f"name a value in it, for example {', '.join(inside)}" if inside else "it is empty")
+    return "is a group, not a value; " + (
+        f"name a value in it, for example {', '.join(inside)}" if inside else "it is empty"
+    )
 
 
 def changed(tree: Tree, changes: Mapping[str, str]) -> Tree:
@@ -140,8 +143,16 @@ def changed(tree: Tree, changes: Mapping[str, str]) -> Tree:
     A value that was left out may be added, also in a group that was left out. A group may be taken away but not
     replaced; one whose last value is taken away goes too.
     """
+    after, problems = attempted(tree, changes)
+    if problems:
+        raise DesignError.of(problems)
+    return after
+
+
+def attempted(tree: Tree, changes: Mapping[str, str]) -> tuple[Tree, list[Problem]]:
+    """The tree with those changes that can be made, and what is wrong with the others."""
     if len(changes) > MOST_CHANGES:
-        raise DesignError(f"{len(changes)} changes; a design has at most {MOST_CHANGES}")
+        return tree, [Problem("", f"{len(changes)} changes; a design has at most {MOST_CHANGES}")]
     problems: list[Problem] = []
     for path, text in changes.items():
         try:
@@ -150,9 +161,7 @@ def changed(tree: Tree, changes: Mapping[str, str]) -> Tree:
         except _Refused as error:
             reason = str(error) or unknown(tree, path, guess=len(problems) < MOST_GUESSES)
             problems.append(Problem(path, reason))
-    if problems:
-        raise DesignError.of(problems)
-    return tree
+    return tree, problems
 
 
 class _Refused(Exception):

@@ -8,12 +8,23 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from estimators.errors import StagecraftError, shown
+from estimators.errors import FormulaError, StagecraftError, shown
 
-__all__ = ["CaseError", "DesignError", "Problem", "RunError", "StagecraftError", "near", "not_among", "shown", "unfit"]
+__all__ = [
+    "CaseError",
+    "Consequence",
+    "DesignError",
+    "Problem",
+    "RunError",
+    "StagecraftError",
+    "near",
+    "not_among",
+    "shown",
+    "unfit",
+]
 
 MOST_SHOWN = 50  # problems in one message
-LONGEST_PATH = 160
+LONGEST_PATH, LONGEST_MESSAGE = 160, 500  # characters
 
 
 @dataclass(frozen=True)
@@ -24,8 +35,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        path = shown(self.path, LONGEST_PATH)[1:-1]
-        return f"{path}: {self.message}" if path else self.message
+        path, message = shown(self.path, LONGEST_PATH)[1:-1], shown(self.message, LONGEST_MESSAGE)[1:-1]
+        return f"{path}: {message}" if path else message
 
 
 def _lines(problems: Iterable[Problem], places: Iterable[str]) -> str:
@@ -61,6 +72,10 @@ class DesignError(StagecraftError):
         return cls(_lines(found, ("",) * len(found)), found)
 
 
+class Consequence(FormulaError):
+    """A reference to a name that has no value because of a problem that is reported for it."""
+
+
 class RunError(StagecraftError):
     """A run that cannot start or may not go on."""
 
@@ -70,7 +85,9 @@ def near(given: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     if len(given) > 100:
         return None
     candidates = list(itertools.islice(known, 300))
-    found = difflib.get_close_matches(given, candidates, 1, cutoff) or difflib.get_close_matches(given.lower(), candidates, 1, cutoff)
+    found = difflib.get_close_matches(given, candidates, 1, cutoff) or difflib.get_close_matches(
+        given.lower(), candidates, 1, cutoff
+    )
     return found[0] if found else None
 
 
@@ -78,7 +95,7 @@ def not_among(given: str, what: str, known: Iterable[str]) -> str:
     """The message for a name that names none of `what` ('a stage'), with the likely one or what there is."""
     names = list(known)
     meant = near(given, names)
-    there_is = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    there_is = ", ".join(name[:40] for name in names[:12]) + (", ..." if len(names) > 12 else "")
     hint = f"did you mean '{meant}'?" if meant else f"there {'is' if len(names) < 2 else 'are'} {there_is or 'none'}"
     return f"{shown(given)} is not {what}; {hint}"
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from cases.errors import DesignError, near, shown
+from cases.errors import Consequence, DesignError, near, shown
 from estimators.errors import FormulaError
 from estimators.units import Dimension, Quantity, Units
 
@@ -90,7 +90,8 @@ def quantity(value: object, info: ValidationInfo, what: str, example: str) -> tu
     except FormulaError as error:
         reason = str(error).removeprefix(f"{shown(text)}: ").partition("; write for example")[0]
         if text.startswith("="):
-            raise wrong(reason) from None
+            kind = "consequence" if isinstance(error, Consequence) else "case"
+            raise PydanticCustomError(kind, "{message}", {"message": reason}) from None
         raise wrong(f"{shown(text)} is not {what}: {reason}; write for example '{example}'") from None
 
 
@@ -109,10 +110,12 @@ class Kind:
         """The value in base units; a field error if it is of another kind or out of bounds."""
         given, text = quantity(value, info, self.what, self.example)
         if not self.accepts(given.dimension):
-            kind = "has no unit" if given.dimension.is_dimensionless else f"is {given.dimension.described()}"
+            kind = "has no unit" if given.dimension.is_dimensionless else f"is in {given.dimension.described()}"
             raise wrong(f"{shown(text)} {kind}, and {self.what} is wanted; write for example '{self.example}'")
         if not self.low <= given.value <= self.high:
-            raise wrong(f"{shown(text)} is out of bounds: {self.what} is {self.bounds}; write for example '{self.example}'")
+            raise wrong(
+                f"{shown(text)} is out of bounds: {self.what} is {self.bounds}; write for example '{self.example}'"
+            )
         return given.value
 
 
@@ -217,7 +220,7 @@ def whole(what: str, low: int, high: int, example: str) -> Any:
 class Items(NamedTuple):
     """How many of what a stage hands on."""
 
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody calls
     noun: str | None
 
 
@@ -254,28 +257,29 @@ def _balancing(value: object) -> Balancing:
         return Balancing("least_of", int(words[2]))
     if text in BALANCING_LATER:
         raise not_yet(f"balancing '{text}'", REQUEST_PATH)
-    raise wrong(f"{shown(given)} is not a balancing; write 'shared', 'random', 'round robin' or 'least_of 2' (2 to {MOST_CHOICES})")
+    meant = near(text, ("least_of 2", *BALANCING, *BALANCING_LATER))
+    hint = f"did you mean '{meant}'?" if meant else "write 'shared', 'random', 'round robin' or 'least_of 2'"
+    raise wrong(f"{shown(given)} is not a balancing (of least_of, 2 to {MOST_CHOICES} are drawn); {hint}")
 
 
 _CHOICES = {str(n) for n in range(2, MOST_CHOICES + 1)}
 
-Choice = Annotated[
-    Balancing,
-    PlainValidator(_balancing),
-    WithJsonSchema(
+_CHOICE_SCHEMA = {
+    "anyOf": [
+        {"enum": [*BALANCING, "round_robin"]},
+        {"type": "string", "pattern": "^ *least[ _]of +(1[0-6]|[2-9]) *$"},
         {
-            "anyOf": [
-                {"enum": ["shared", "random", "round robin", "round_robin"]},
-                {"type": "string", "pattern": "^ *least[ _]of +(1[0-6]|[2-9]) *$"},
-                {"type": "object", "properties": {"least_of": {"type": "integer", "minimum": 2, "maximum": MOST_CHOICES}},
-                 "required": ["least_of"], "additionalProperties": False},
-            ],
-            "description": "How replicas share the visits: one queue for all, a queue each chosen at random or in turn, or the "
-            "least busy of some drawn. 'hash' and 'least outstanding' are not simulated yet.",
-            "examples": ["least_of 2"],
-        }
-    ),
-]  # fmt: skip
+            "type": "object",
+            "properties": {"least_of": {"type": "integer", "minimum": 2, "maximum": MOST_CHOICES}},
+            "required": ["least_of"],
+            "additionalProperties": False,
+        },
+    ],
+    "description": "How replicas share the visits: one queue for all, or a queue each, chosen at random, in turn, or "
+    "the least busy of some drawn. 'hash' and 'least outstanding' are not simulated yet.",
+    "examples": ["least_of 2"],
+}
+Choice = Annotated[Balancing, PlainValidator(_balancing), WithJsonSchema(_CHOICE_SCHEMA)]
 
 MOST_NAMES = 64
 
@@ -316,7 +320,9 @@ Required = Annotated[
 
 def choice(what: str, now: tuple[str, ...], coming: tuple[str, ...] = (), step: str = "") -> Any:
     """The annotations of a field with a few words to choose from; some of them may come with a later step."""
-    listed = " or ".join([", ".join(f"'{word}'" for word in now[:-1]), f"'{now[-1]}'"]) if len(now) > 1 else f"'{now[0]}'"
+    listed = (
+        " or ".join([", ".join(f"'{word}'" for word in now[:-1]), f"'{now[-1]}'"]) if len(now) > 1 else f"'{now[0]}'"
+    )
 
     def read(value: object) -> str:
         text = text_of(value, now[0])

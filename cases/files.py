@@ -17,7 +17,20 @@ from cases.schema import schema
 from cases.spec import Case
 from cases.yaml_reader import MOST_BYTES, Document, parse
 
-__all__ = ["CATALOG", "SCHEMA", "Document", "Plain", "as_json", "as_yaml", "catalog", "load", "loads", "open_case", "parse", "schema"]
+__all__ = [
+    "CATALOG",
+    "SCHEMA",
+    "Document",
+    "Plain",
+    "as_json",
+    "as_yaml",
+    "catalog",
+    "load",
+    "loads",
+    "open_case",
+    "parse",
+    "schema",
+]
 
 CATALOG = Path(__file__).parent / "catalog"
 SCHEMA = Path(__file__).parent / "schema.json"
@@ -43,13 +56,20 @@ def _text(path: Path) -> str:
     """The text of a file. Devices and pipes are not read: they may never end."""
     try:
         if path.exists() and not path.is_file():
-            raise CaseError([Problem(str(path), f"is {'a folder' if path.is_dir() else 'not a file'}; name a YAML file")])
+            raise CaseError(
+                [Problem(str(path), f"is {'a folder' if path.is_dir() else 'not a file'}; name a YAML file")]
+            )
         with path.open("rb") as file:
             return file.read(MOST_BYTES + 1).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         whole = error.end < MOST_BYTES
         raise CaseError(
-            [Problem(str(path), "cannot be read: it is not UTF-8 text" if whole else f"has more than {MOST_BYTES // 1024} KiB")]
+            [
+                Problem(
+                    str(path),
+                    "cannot be read: it is not UTF-8 text" if whole else f"has more than {MOST_BYTES // 1024} KiB",
+                )
+            ]
         ) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)

@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 from cases.design import text_at
+from cases.references import point
 from cases.spec import Case, Knob
 from estimators.units import Quantity
 
@@ -21,28 +22,28 @@ class Stops(NamedTuple):
     current: str
 
 
-def stops(case: Case, knob: Knob) -> Stops:
-    """The stops of a knob on this case. The current value is one of them, as it is written."""
+def stops(case: Case, knob: Knob, baseline: Case) -> Stops:
+    """The stops of a knob on this case. Its value now and the baseline's are among them, as they are written."""
     low, high = case.units.quantity(knob.low), case.units.quantity(knob.high)
     unit = case.units.written_unit(knob.low)
-    written = text_at(case.tree, knob.path)
-    current = _value(case, written)
-    here = written if not written.startswith("=") else case.units.format(current, unit).replace(",", "")
     ends = (case.units.number_in(low, unit), case.units.number_in(high, unit))
     values = _logarithmic(*ends) if knob.scale == "log" else _linear(*ends, whole=_is_whole(low, unit, ends))
-    now = case.units.number_in(current, unit)
-    texts = {_number(v): f"{_number(v)} {unit}".strip() for v in values if not math.isclose(v, now, rel_tol=1e-9)}
-    places = sorted([*((v, texts[_number(v)]) for v in values if _number(v) in texts), (now, here)])
+    written = {}
+    for one in (baseline, case):
+        number, here = _written(one, knob.path, unit)
+        written[number] = here
+    made = {v: f"{_number(v)} {unit}".strip() for v in values if not any(math.isclose(v, w) for w in written)}
+    texts = [text for _, text in sorted({**made, **written}.items())]
     label = knob.label or knob.path.rpartition(".")[2].replace("_", " ")
-    return Stops(label, tuple(dict.fromkeys(text for _, text in places)), here)
+    return Stops(label, tuple(dict.fromkeys(texts)), here)
 
 
-def _value(case: Case, text: str) -> Quantity:
-    if not text.startswith("="):
-        return case.units.quantity(text)
-    name = text.removeprefix("=").strip()
-    known = case.sheet.quantities()
-    return known[name] if name in known else _value(case, text_at(case.tree, name))
+def _written(case: Case, path: str, unit: str) -> tuple[float, str]:
+    """The value at a path, in `unit`, and its text; of a reference, the text of what it stands for."""
+    text = text_at(case.tree, path)
+    value = point(case, text)
+    shown = case.units.format(value, unit).replace(",", "") if text.startswith("=") else text
+    return case.units.number_in(value, unit), shown
 
 
 def _is_whole(low: Quantity, unit: str, ends: tuple[float, float]) -> bool:

@@ -44,15 +44,14 @@ def comes_later(field: FieldInfo) -> bool:
 
 def example(steps: Sequence[object]) -> str | None:
     """What one might write at a place: '12 ms', '{kind: poisson, rate: 50 requests/s}'."""
-    parent = model_at(steps[:-1])
+    parent, model = model_at(steps[:-1]), model_at(steps)
     field = fields(parent).get(str(steps[-1])) if parent else None
-    if field is None:
-        return None
-    for extra in field.metadata:
+    if field is not None and field.examples:
+        return str(field.examples[0])
+    for extra in field.metadata if field else ():
         schema = getattr(extra, "json_schema", None)
         if isinstance(schema, dict) and schema.get("examples"):
             return str(schema["examples"][0])
-    model = model_at(steps)
     return model.EXAMPLE or None if model is not None and issubclass(model, Noun) else None
 
 

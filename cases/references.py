@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from cases import design
 from cases.design import Tree
-from cases.errors import DesignError, Problem, near, shown
+from cases.errors import Consequence, DesignError, Problem, near, shown
+from cases.spec import Case
+from cases.texts import Texts
 from estimators.errors import FormulaError
 from estimators.formula import Formula
 from estimators.sheet import Assumption, Estimate, Sheet
-from estimators.units import Quantity, Range, Units
+from estimators.units import Quantity, Range
 
-T = TypeVar("T")
-MOST_KEPT = 5_000  # texts
 MOST_STEPS = 20  # from one reference to the next
 MOST_GUESSES = 20  # looking for what was meant takes milliseconds
-
-
-class Texts:
-    """Reads texts in the units of a case. Keeps what was read: a change leaves nearly all of a case as it is."""
-
-    def __init__(self, units: Units) -> None:
-        self.units = units
-        self._kept: dict[tuple[str, str], Any] = {}
-
-    def quantity(self, text: str) -> Quantity:
-        """One quantity (FormulaError)."""
-        return self._read("quantity", text, self.units.quantity)
-
-    def value(self, text: str) -> Quantity | Range:
-        """A quantity or a range (FormulaError)."""
-        return self._read("value", text, self.units.value)
-
-    def formula(self, text: str) -> Formula:
-        """A formula (FormulaError)."""
-        return self._read("formula", text, lambda given: Formula.parse(given, self.units))
-
-    def unit(self, text: str) -> object:
-        """A unit (FormulaError)."""
-        return self._read("unit", text, self.units.unit)
-
-    def _read(self, kind: str, text: str, read: Callable[[str], T]) -> T:
-        found: T | None = self._kept.get((kind, text))
-        if found is None:
-            found = read(text)
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
-            self._kept[kind, text] = found
-        return found
 
 
 def entries(tree: Tree, section: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -83,9 +50,15 @@ def read_sheet(tree: Tree, texts: Texts, problems: list[Problem], before: Sheet 
     sheet = Sheet(texts.units, assumptions, estimates, outside)
     if before is not None and before.units is sheet.units and _parts(before) == _parts(sheet):
         return before
-    known = {e.name for e in estimates}
+    formulas = {one.name: one.formula for one in estimates}
+    read = {one.name for one in assumptions} | formulas.keys()
+    unread = {name for section in ("assumptions", "estimates") for name, _ in entries(tree, section)} - read
     for name, message in sheet.problems():
-        where = f"estimates.{name}.formula" if name in known else f"assumptions.{name}"
+        if name in formulas and any(
+            message.startswith(f"{shown(n)} is not known") for n in formulas[name].names & unread
+        ):
+            continue  # that name has its own problem
+        where = f"estimates.{name}.formula" if name in formulas else f"assumptions.{name}"
         problems.append(Problem(where if name else "estimates", message))
     return sheet
 
@@ -119,6 +92,14 @@ def _outside(tree: Tree, formula: Formula, texts: Texts, guess: bool) -> dict[st
     return values
 
 
+def point(case: Case, text: str) -> Quantity:
+    """One value for a text of a case: of a range its point, of a reference what it stands for (FormulaError)."""
+    if text.startswith("="):
+        return References(case.tree, case.texts, case.sheet)(text[1:].strip())
+    value = case.texts.value(text)
+    return value.point if isinstance(value, Range) else value
+
+
 class References:
     """What '= name' stands for: an estimate, an assumption, or the value at a path."""
 
@@ -137,7 +118,9 @@ class References:
             if trail[-1] in trail[:-1]:
                 raise FormulaError(f"'= {name}' goes in a circle: {' -> '.join(trail)}; give one of them a value")
             if len(trail) > MOST_STEPS:
-                raise FormulaError(f"{shown('= ' + name)} leads through more than {MOST_STEPS} references; refer to the last of them")
+                raise FormulaError(
+                    f"{shown('= ' + name)} leads through more than {MOST_STEPS} references; refer to the last of them"
+                )
         return self._named(trail[-1])
 
     def _text(self, path: str) -> str:
@@ -152,7 +135,7 @@ class References:
             return values[name]
         known = [n for section in ("assumptions", "estimates") for n, _ in entries(self._tree, section)]
         if name in known:
-            raise FormulaError(f"{shown('= ' + name)} has no value, because of the problem reported for it; correct that first")
+            raise Consequence(f"{shown('= ' + name)} has no value; correct the problem reported for it first")
         meant = near(name, known) if self._may_guess() else None
         hint = f"did you mean '= {meant}'?" if meant else "write '= ' and the name of an estimate, assumption or path"
         raise FormulaError(f"{shown('= ' + name)} names no estimate or assumption; {hint}")

@@ -2,21 +2,58 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import itertools
 import json
 from typing import Any
 
+from cases import spec
 from cases.spec import Case
 
 
 def schema() -> str:
     """The JSON Schema as text; `schema.json` holds it."""
-    body = _plain(Case.model_json_schema())
+    body = Case.model_json_schema()
+    for model, described in _docstrings().items():
+        part = body if model == Case.__name__ else body["$defs"].get(model, {})
+        for key, text in described.items():
+            _describe(part["properties"][key], text)
+    body = _plain(body)
+    body["properties"]["format"]["enum"] = [1, "1"]
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Stagecraft case"}
     return json.dumps(body | head, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
+def _docstrings() -> dict[str, dict[str, str]]:
+    """What stands below the fields of the models in `spec`: by model and key."""
+    found: dict[str, dict[str, str]] = {}
+    for node in ast.parse(inspect.getsource(spec)).body:
+        model: Any = getattr(spec, node.name) if isinstance(node, ast.ClassDef) else None
+        if not isinstance(node, ast.ClassDef) or not issubclass(model, spec.Noun):
+            continue
+        keys = {name: field.alias or name for name, field in model.model_fields.items()}
+        for one, below in itertools.pairwise(node.body):
+            match one, below:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))) if (
+                    name in keys
+                ):
+                    found.setdefault(node.name, {})[keys[name]] = text
+    return found
+
+
+def _describe(field: dict[str, Any], text: str) -> None:
+    """Say what a field is for; what its kind says comes after that."""
+    kind = field.get("description") or next(
+        (o["description"] for o in field.get("anyOf", []) if "description" in o), ""
+    )
+    field["description"] = f"{text[0].upper()}{text[1:]}." + (
+        f" {kind[0].upper()}{kind[1:].rstrip('.')}." if kind else ""
+    )
+
+
 def _plain(node: Any, names: bool = False) -> Any:
-    """Without nulls (a case file has none), defaults of None and titles made of field names.
+    """Without nulls (a case file has none), titles made of field names, and defaults that are no plain text or number.
 
     `names`: the keys of this mapping are names of the case language, not words of JSON Schema.
     """
@@ -26,11 +63,15 @@ def _plain(node: Any, names: bool = False) -> Any:
         return node
     if names:
         return {key: _plain(value) for key, value in node.items()}
-    kept = {key: value for key, value in node.items() if key != "title" and (key, value) != ("default", None)}
-    if isinstance(kept.get("anyOf"), list):
-        kinds = [one for one in kept["anyOf"] if one != {"type": "null"}]
-        if len(kinds) == 1 and kinds != kept["anyOf"]:
-            del kept["anyOf"]
-            kept = kinds[0] | kept
-            kept.pop("title", None)
-    return {key: _plain(value, names=key in ("properties", "$defs")) for key, value in kept.items()}
+    kept = {key: value for key, value in node.items() if key != "title"}
+    if not isinstance(kept.get("default", ""), str | int):
+        del kept["default"]
+    kinds = [one for one in kept.get("anyOf", []) if one != {"type": "null"}]
+    if len(kinds) == 1:
+        del kept["anyOf"]
+        kept = {key: value for key, value in kinds[0].items() if key != "title"} | kept
+    if "patternProperties" in kept:
+        kept["additionalProperties"] = False
+    return {
+        key: _plain(value, names=key in ("properties", "$defs", "patternProperties")) for key, value in kept.items()
+    }

@@ -27,7 +27,7 @@ def judged_claims(case: Case) -> list[tuple[ClaimSpec, Verdict]]:
 
 
 def sheet_json(case: Case) -> dict[str, Any]:
-    """The contract of `cases sheet --json`. Numbers of an estimate are in its `unit`, those of a claim in the claim's."""
+    """The contract of `cases sheet --json`: an estimate's numbers are in its `unit`, a claim's in the claim's."""
 
     def number(quantity: Quantity | None, unit: str) -> float | None:
         return None if quantity is None else case.units.number_in(quantity, unit)

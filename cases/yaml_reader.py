@@ -89,7 +89,9 @@ def parse(text: str, name: str) -> Document:
         what = " ".join(str(error.problem or error.context).split())[:200]
         reader.refuse(mark.line + 1 if mark else 1, f"this is not YAML: {what}; check indentation and quotes")
     except (YAMLError, RecursionError, ValueError, OverflowError) as error:
-        reader.refuse(reader.line, f"this is not YAML: {' '.join(str(error).split())[:200]}; check indentation and quotes")
+        reader.refuse(
+            reader.line, f"this is not YAML: {' '.join(str(error).split())[:200]}; check indentation and quotes"
+        )
     if reader.problems:
         raise document.error(reader.problems)
     if not reader.roots:
@@ -148,7 +150,9 @@ class _Reader:
         here = f"{path}.{key}" if path else key
         if key in mapping:
             self.problems.append(
-                Problem(here, f"stands twice; the first is on line {self.document.lines.get(here, line)}; keep one of them")
+                Problem(
+                    here, f"stands twice; the first is on line {self.document.lines.get(here, line)}; keep one of them"
+                )
             )
         self.document.lines[here] = line
 

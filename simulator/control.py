@@ -88,17 +88,21 @@ def observe(env: simpy.Environment, plane: RequestPlane, watch: Watch) -> Genera
             recorder.cut_short(instant, plane, limit)
             return
     drained = window.end + watch.plan.run.drain
-    while recorder.unfinished and env.now < drained:
-        yield env.timeout(min(step, drained - env.now))
-        recorder.sample(env.now, plane)
+    now = window.end
+    while recorder.unfinished and now < drained:
+        now = min(now + step, drained)
+        yield env.timeout(now - env.now)
+        recorder.sample(now, plane)
         watch.check_wall()
         watch.progress(1.0)
         if plane.events >= limit:
-            recorder.cut_short(env.now, plane, limit)
+            recorder.cut_short(now, plane, limit)
             return
 
 
-def replicate(plan: Plan, replication: int, engine: str, window: Window, progress: Progress, started: float) -> Recorder:
+def replicate(
+    plan: Plan, replication: int, engine: str, window: Window, progress: Progress, started: float
+) -> Recorder:
     """Run one replication to its end."""
     env, plane = environment(plan, replication, engine)
     recorder = Recorder(plan.network.machine, window, keep_timeline=replication == 0)

@@ -8,76 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import special
 
 from cases.spec import Objective
 from simulator import histogram
 from simulator.network import Ints, Machine
 from simulator.plan import Plan, Window
 from simulator.plane import Ended, RequestPlane, StageTally
+from simulator.results import Interval, ObjectiveResult, SimulationResult, StageResult, Timeline
 from simulator.semantics import RequestEnd
 from simulator.workload import SECOND
 
 MILLISECOND = 1_000_000
-CONFIDENCE = 0.95
 PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
 _FLUSH = 1 << 16
-
-
-class Interval(NamedTuple):
-    """A figure with its interval; low and high are None where one replication (or no answer) allows none."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-    @classmethod
-    def of(cls, values: Sequence[float | None]) -> Interval:
-        """The mean of the replications' figures and its t interval; None (later than any limit) spreads."""
-        known = [v for v in values if v is not None]
-        if not known or len(known) < len(values):
-            return cls(None, None, None)
-        mean = math.fsum(known) / len(known)
-        if len(known) == 1:
-            return cls(mean, None, None)
-        spread = math.sqrt(math.fsum((v - mean) ** 2 for v in known) / (len(known) - 1) / len(known))
-        half = float(special.stdtrit(len(known) - 1, 0.5 + CONFIDENCE / 2)) * spread
-        return cls(mean, mean - half, mean + half)
-
-    def as_json(self) -> dict[str, float | None]:
-        """The keys of the contract."""
-        return self._asdict()
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """One replication over time. Row i covers (times[i-1], times[i]]; percentiles are of the requests answered then."""
-
-    names: tuple[str, ...]
-    times: Ints  # ns
-    percentiles: dict[str, list[float | None]]  # ms
-    ended: Ints  # shape (rows, outcomes): requests that ended, by RequestEnd
-    waiting: Ints  # shape (rows, stages): visits waiting at the end of the row
-    utilisation: np.ndarray[Any, np.dtype[np.float64]]  # shape (rows, stages)
-
-    def frame(self) -> Any:
-        """A tidy pandas frame: time_s, stage ('' for the whole), measure, value."""
-        import pandas as pd
-
-        seconds = self.times / SECOND
-        parts = [pd.DataFrame({"time_s": seconds, "stage": "", "measure": f"{p}_ms", "value": v}) for p, v in self.percentiles.items()]
-        for end in RequestEnd:
-            if end is not RequestEnd.IN_FLIGHT:
-                column = self.ended[:, end]
-                parts.append(pd.DataFrame({"time_s": seconds, "stage": "", "measure": end.name.lower(), "value": column.astype(float)}))
-        for s, name in enumerate(self.names):
-            for measure, values in (("waiting", self.waiting), ("utilisation", self.utilisation)):
-                parts.append(pd.DataFrame({"time_s": seconds, "stage": name, "measure": measure, "value": values[:, s].astype(float)}))
-        return pd.concat(parts, ignore_index=True)
 
 
 class Recorder:
@@ -141,7 +86,15 @@ class Recorder:
         answered = (ended.outcome == RequestEnd.COMPLETED) | (ended.outcome == RequestEnd.DEGRADED)
         self._take(ended.end[measured & answered] - ended.arrival[measured & answered])
         if self._keep_timeline:
-            self._rows.append((now, ended.end[answered] - ended.arrival[answered], _by_outcome(ended), plane.waiting(), plane.integrals(now)[1]))
+            self._rows.append(
+                (
+                    now,
+                    ended.end[answered] - ended.arrival[answered],
+                    _by_outcome(ended),
+                    plane.waiting(),
+                    plane.integrals(now)[1],
+                )
+            )
 
     def _take(self, latencies: Ints) -> None:
         self.latency_sum += int(latencies.sum())
@@ -187,9 +140,13 @@ class Recorder:
             return None
         times = np.array([row[0] for row in self._rows], dtype=np.int64)
         spans = np.diff(times, prepend=0)
-        busy = np.diff(np.array([row[4] for row in self._rows]), axis=0, prepend=np.zeros((1, len(names)), dtype=np.int64))
+        busy = np.diff(
+            np.array([row[4] for row in self._rows]), axis=0, prepend=np.zeros((1, len(names)), dtype=np.int64)
+        )
         keep = spans > 0
-        percentiles = {p: [_exact_percentile(row[1], q) for row in self._rows] for p, q in PERCENTILES.items() if p != "p999"}
+        percentiles = {
+            p: [_exact_percentile(row[1], q) for row in self._rows] for p, q in PERCENTILES.items() if p != "p999"
+        }
         return Timeline(
             names=names,
             times=times[keep],
@@ -212,84 +169,7 @@ def _exact_percentile(latencies: Ints, percent: float) -> float | None:
     return float(np.partition(latencies, rank - 1)[rank - 1]) / MILLISECOND
 
 
-# -- results ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class StageResult:
-    """A stage over the window, all replications together."""
-
-    utilisation: float
-    arrivals_per_s: float
-    wait_mean_ms: float | None
-    wait_p99_ms: float | None
-    service_mean_ms: float | None
-    queue_mean: float
-    queue_max: int
-    attempts_per_visit: float | None
-
-    def as_json(self) -> dict[str, Any]:
-        """The keys of the contract."""
-        return {
-            "utilisation": self.utilisation,
-            "arrivals_per_s": self.arrivals_per_s,
-            "wait_ms": {"mean": self.wait_mean_ms, "p99": self.wait_p99_ms},
-            "service_ms": {"mean": self.service_mean_ms},
-            "queue_length": {"mean": self.queue_mean, "max": self.queue_max},
-            "attempts_per_visit": self.attempts_per_visit,
-        }
-
-
-@dataclass(frozen=True)
-class ObjectiveResult:
-    """An objective against the run: latencies in ms, availability as a share. `met` is None while undecided."""
-
-    name: str
-    met: bool | None
-    value: float | None
-    low: float | None
-    high: float | None
-    target: float
-
-    def as_json(self) -> dict[str, Any]:
-        """The keys of the contract."""
-        return dict(self.__dict__)
-
-
-@dataclass(frozen=True)
-class SimulationResult:
-    """What a run showed: frozen, and named by its key."""
-
-    case: str
-    key: str
-    engine: str
-    seed: int
-    replications: int
-    requests: dict[str, int]
-    latency_ms: dict[str, Interval]
-    stages: dict[str, StageResult]
-    objectives: tuple[ObjectiveResult, ...]
-    cost_usd_per_hour: float | None
-    notes: tuple[str, ...]
-    events: int
-    timeline: Timeline | None = field(default=None, compare=False, repr=False)
-
-    def as_json(self) -> dict[str, Any]:
-        """The contract of `simulator run --json`."""
-        return {
-            "case": self.case,
-            "key": self.key,
-            "engine": self.engine,
-            "seed": self.seed,
-            "replications": self.replications,
-            "requests": self.requests,
-            "latency_ms": {name: interval.as_json() for name, interval in self.latency_ms.items()},
-            "stages": {name: stage.as_json() for name, stage in self.stages.items()},
-            "objectives": [objective.as_json() for objective in self.objectives],
-            "cost_usd_per_hour": self.cost_usd_per_hour,
-            "outcomes": {},
-            "notes": list(self.notes),
-        }
+# -- joining replications --------------------------------------------------------------------------------
 
 
 def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder]) -> SimulationResult:
@@ -320,7 +200,10 @@ def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder]) -> Simulat
 def _stage(recorders: Sequence[Recorder], s: int) -> StageResult:
     tallies = [r.tally for r in recorders if r.tally is not None]
     time = sum(r.closed_at - r.window.start for r in recorders)
-    joins, starts = (sum(int(column[s]) for column in columns) for columns in ([t.joins for t in tallies], [t.starts for t in tallies]))
+    joins, starts = (
+        sum(int(column[s]) for column in columns)
+        for columns in ([t.joins for t in tallies], [t.starts for t in tallies])
+    )
     served = joins - sum(int(t.rejections[s]) for t in tallies)
     waits = sum((t.waits[s] for t in tallies), np.zeros(histogram.BINS, dtype=np.int64))
     wait_p99 = histogram.percentile(waits, 99, served)
@@ -340,7 +223,8 @@ def _stage(recorders: Sequence[Recorder], s: int) -> StageResult:
 def _objective(objective: Objective, recorders: Sequence[Recorder]) -> ObjectiveResult:
     """Met when the whole interval is on the right side; one replication decides by its value."""
     if objective.metric == "latency":
-        assert objective.percentile is not None and objective.at_most is not None
+        assert objective.percentile is not None
+        assert objective.at_most is not None
         values = [r.percentile(objective.percentile) for r in recorders]
         target = objective.at_most * 1000
         # A percentile among the unanswered is later than any limit.
@@ -357,7 +241,11 @@ def _objective(objective: Objective, recorders: Sequence[Recorder]) -> Objective
 def _met(metric: str, interval: Interval, target: float, misses: list[bool]) -> bool | None:
     if interval.value is None or interval.low is None or interval.high is None:
         return not misses[0] if len(set(misses)) == 1 else None
-    good, bad = (interval.high <= target, interval.low > target) if metric == "latency" else (interval.low >= target, interval.high < target)
+    good, bad = (
+        (interval.high <= target, interval.low > target)
+        if metric == "latency"
+        else (interval.low >= target, interval.high < target)
+    )
     return True if good else False if bad else None
 
 
@@ -365,4 +253,5 @@ def _notes(recorders: Sequence[Recorder]) -> list[str]:
     cut = [r.limit for r in recorders if r.limit is not None]
     if not cut:
         return []
-    return [f"{len(cut)} of {len(recorders)} replications were cut short at their limit of {max(cut):,} events; what had not ended counts as in flight"]
+    what = f"{len(cut)} of {len(recorders)} replications were cut short at their limit of {max(cut):,} events"
+    return [f"{what}; what had not ended counts as in flight"]

@@ -87,14 +87,16 @@ def plan(
     if duration is not None:
         wanted_ns = nanoseconds(duration)
         if wanted_ns < 1 or network.profile.expected(wanted_ns) > MOST_REQUESTS:
-            raise RunError(f"a duration of {duration:g} s brings no request or more than {MOST_REQUESTS:,}; choose another")
+            raise RunError(
+                f"a duration of {duration:g} s brings no request or more than {MOST_REQUESTS:,}; choose another"
+            )
     elif not 1 <= wanted <= MOST_REQUESTS:
         raise RunError(f"{wanted:,} requests is out of bounds: a run measures from 1 to {MOST_REQUESTS:,}")
     if own.warm_up is not None and duration is None:
         before = network.profile.expected(nanoseconds(own.warm_up))
         if before > MOST_WARM_UP * max(wanted, 10_000):
             raise RunError(
-                f"run.warm_up of {own.warm_up:g} s brings about {before:,.0f} requests before the {wanted:,} measured ones; "
+                f"run.warm_up of {own.warm_up:g} s brings about {before:,.0f} requests before the {wanted:,} measured; "
                 "shorten it, leave it out, or measure more requests"
             )
     times = own.replications if replications is None else replications

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from cases.spec import Case
-from simulator.measure import Interval, ObjectiveResult, SimulationResult, StageResult
+from simulator.results import Interval, ObjectiveResult, SimulationResult, StageResult
 
 SATURATED = 0.995
 
@@ -27,7 +27,9 @@ def verdict(case: Case, result: SimulationResult) -> Verdict:
     objectives = sorted(result.objectives, key=lambda o: (o.met is not False, o.met is not None))
     if not objectives:
         p99 = result.latency_ms["p99"]
-        return Verdict(None, f"No objective is stated. p99 {milliseconds(p99.value)}{interval_text(p99)}.", limit(case, result))
+        return Verdict(
+            None, f"No objective is stated. p99 {milliseconds(p99.value)}{interval_text(p99)}.", limit(case, result)
+        )
     first = objectives[0]
     words = {True: "Holds", False: "Misses", None: "Undecided"}[first.met]
     return Verdict(first.met, f"{words}: {objective_text(first)}.", limit(case, result))
@@ -42,7 +44,8 @@ def objective_text(objective: ObjectiveResult) -> str:
     percentile = objective.name.removeprefix("latency ")
     if objective.value is None:
         return f"too few requests are answered for a {percentile} to hold against {milliseconds(objective.target)}"
-    return f"{percentile} {milliseconds(objective.value)}{interval_text(interval)} against {milliseconds(objective.target)}"
+    value, target = milliseconds(objective.value), milliseconds(objective.target)
+    return f"{percentile} {value}{interval_text(interval)} against {target}"
 
 
 def limit(case: Case, result: SimulationResult) -> str:
@@ -53,9 +56,10 @@ def limit(case: Case, result: SimulationResult) -> str:
     have = case.stage(name).replicas
     if need > have * SATURATED:
         return f"{label} needs {need:.1f} replicas for what arrives and has {have}; its queue grows while this lasts."
+    busy = f"{label}, {percent(stage.utilisation)} busy"
     if stage.wait_mean_ms and stage.wait_mean_ms > 0.01:
-        return f"Limit: {label}, {percent(stage.utilisation)} busy; visits wait {milliseconds(stage.wait_mean_ms)} there on average."
-    return f"Limit: {label}, {percent(stage.utilisation)} busy."
+        return f"Limit: {busy}; visits wait {milliseconds(stage.wait_mean_ms)} there on average."
+    return f"Limit: {busy}."
 
 
 def pressure(case: Case, name: str, stage: StageResult) -> tuple[float, float]:
@@ -109,15 +113,24 @@ def headline_figures(result: SimulationResult, baseline: SimulationResult) -> li
             was = "" if now is then else f"was {milliseconds(then)}" if then is not None else "was no answer"
             figures.append(Figure(label, "no answer" if now is None else milliseconds(now), was, None))
             continue
-        figures.append(Figure(label, milliseconds(now), _signed(now - then, milliseconds), now < then if now != then else None))
+        figures.append(
+            Figure(label, milliseconds(now), _signed(now - then, milliseconds), now < then if now != then else None)
+        )
     answered, before = share_answered(result), share_answered(baseline)
     points = (answered - before) * 100
     shown = f"{answered * 100:.2f} %" if answered > 0.99 and answered < 1 else percent(answered)
-    figures.append(Figure("Answered", shown, _signed(points, lambda p: f"{p:.3g} points"), points > 0 if points else None))
+    figures.append(
+        Figure("Answered", shown, _signed(points, lambda p: f"{p:.3g} points"), points > 0 if points else None)
+    )
     if result.cost_usd_per_hour is not None and baseline.cost_usd_per_hour is not None:
         more = result.cost_usd_per_hour - baseline.cost_usd_per_hour
         figures.append(
-            Figure("Cost", f"${result.cost_usd_per_hour:,.2f}/h", _signed(more, lambda d: f"${d:,.2f}/h"), more < 0 if abs(more) > 0.004 else None)
+            Figure(
+                "Cost",
+                f"${result.cost_usd_per_hour:,.2f}/h",
+                _signed(more, lambda d: f"${d:,.2f}/h"),
+                more < 0 if abs(more) > 0.004 else None,
+            )
         )
     return figures
 
@@ -138,7 +151,11 @@ def share_answered(result: SimulationResult) -> float:
 def latency_rows(result: SimulationResult) -> list[dict[str, str]]:
     """Percentiles with their intervals, for a table."""
     return [
-        {"Latency": name, "Value": milliseconds(i.value), "95 % interval": interval_text(i).strip(" ()").removeprefix("95 % interval ") or "–"}
+        {
+            "Latency": name,
+            "Value": milliseconds(i.value),
+            "95 % interval": interval_text(i).strip(" ()").removeprefix("95 % interval ") or "–",
+        }
         for name, i in result.latency_ms.items()
     ]
 
@@ -186,8 +203,15 @@ def interval_text(interval: Interval) -> str:
 def report(case: Case, result: SimulationResult) -> str:
     """The result for reading in a terminal."""
     counts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in result.requests.items() if n)
-    lines = [case.title, str(verdict(case, result)), "", f"Requests: {counts} ({result.replications} replications, seed {result.seed})"]
-    lines.append("Latency:  " + ", ".join(f"{n} {milliseconds(i.value)}{interval_text(i)}" for n, i in result.latency_ms.items()))
+    lines = [
+        case.title,
+        str(verdict(case, result)),
+        "",
+        f"Requests: {counts} ({result.replications} replications, seed {result.seed})",
+    ]
+    lines.append(
+        "Latency:  " + ", ".join(f"{n} {milliseconds(i.value)}{interval_text(i)}" for n, i in result.latency_ms.items())
+    )
     for objective in result.objectives:
         word = {True: "met", False: "MISSED", None: "undecided"}[objective.met]
         lines.append(f"Objective {word}: {objective_text(objective)}")
@@ -202,4 +226,7 @@ def _table(rows: list[dict[str, str]]) -> list[str]:
     """Columns as wide as they must be; the first flush left."""
     cells = [list(rows[0]), *(list(row.values()) for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    return ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))) for row in cells]
+    return [
+        "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        for row in cells
+    ]

@@ -15,7 +15,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from simulator import draws, histogram
-from simulator.network import LEAST_OF, NEVER, PASS_ON, RANDOM, ROUND_ROBIN, SHARED, Ints, Machine
+from simulator.network import NEVER, PASS_ON, ROUND_ROBIN, SHARED, Ints, Machine
 from simulator.plane import LONGEST_SERVICE, Ended, StageTally
 from simulator.semantics import FINISH, SEND, TIMER, RequestEnd, Trace, Visit, VisitEnd, sorted_trace
 from simulator.workload import ArrivalStream

@@ -7,8 +7,9 @@ import time
 
 from cases.errors import RunError
 from simulator.control import Progress, replicate
-from simulator.measure import SimulationResult, summarise
+from simulator.measure import summarise
 from simulator.plan import Engine, Plan, window
+from simulator.results import SimulationResult
 
 
 def choose_engine(wanted: Engine) -> str:

@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from cases.spec import Case
-from simulator.measure import ObjectiveResult, SimulationResult, Timeline
 from simulator.report import label_of, milliseconds
+from simulator.results import ObjectiveResult, SimulationResult, Timeline
 from simulator.workload import SECOND
 
 STATIC = Path(__file__).parent / "static"
@@ -19,7 +19,7 @@ HEIGHT = 300
 
 _component = st.components.v2.component(
     "stagecraft_chart",
-    html='<div class="chart" role="img"></div>',
+    html='<div class="chart"></div>',
     css=".chart { width: 100%; }",
     js=(STATIC / "chart.js").read_text(encoding="utf-8"),
     isolate_styles=False,
@@ -28,7 +28,11 @@ _component = st.components.v2.component(
 
 def chart(key: str, figure: go.Figure, description: str, stale: bool) -> None:
     """Put a figure on the page under a key that stays."""
-    _component(key=key, data={"figure": figure.to_json(), "description": description, "height": HEIGHT, "stale": stale}, height=HEIGHT)
+    _component(
+        key=key,
+        data={"figure": figure.to_json(), "description": description, "height": HEIGHT, "stale": stale},
+        height=HEIGHT,
+    )
 
 
 def latency_figure(result: SimulationResult, baseline: SimulationResult | None) -> go.Figure:
@@ -58,7 +62,9 @@ def queue_figure(case: Case, result: SimulationResult) -> go.Figure:
     for colour, s in zip(STAGES, longest, strict=False):
         name = label_of(case, timeline.names[s])
         seconds = (timeline.times / SECOND).tolist()
-        figure.add_scatter(x=seconds, y=timeline.waiting[:, s].tolist(), name=name, mode="lines", line={"color": colour, "width": 1.8})
+        figure.add_scatter(
+            x=seconds, y=timeline.waiting[:, s].tolist(), name=name, mode="lines", line={"color": colour, "width": 1.8}
+        )
     return figure
 
 

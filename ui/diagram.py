@@ -9,8 +9,8 @@ import streamlit as st
 
 from cases.layout import places
 from cases.spec import Case
-from simulator.measure import SimulationResult
 from simulator.report import amount, label_of, load_word, percent
+from simulator.results import SimulationResult
 
 STATIC = Path(__file__).parent / "static"
 
@@ -22,7 +22,9 @@ _component = st.components.v2.component(
 )
 
 
-def diagram(case: Case, result: SimulationResult, baseline: SimulationResult | None, changed: set[str], stale: bool) -> None:
+def diagram(
+    case: Case, result: SimulationResult, baseline: SimulationResult | None, changed: set[str], stale: bool
+) -> None:
     """Draw it. `changed` names the stages that differ from the case as written."""
     _component(key="diagram", data=picture(case, result, baseline, changed, stale))
 

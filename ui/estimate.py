@@ -13,6 +13,7 @@ from ui import state
 from ui.header import header
 from ui.knobs import knob_sliders, what_changed
 
+
 def page() -> None:
     """Claims first, then the estimates, then what they rest on."""
     state.begin()
@@ -26,7 +27,9 @@ def page() -> None:
             knob_sliders(case, prefix="assumptions.")
             what_changed(case, baseline)
         with answer:
-            _claims(case, own=not any(path.startswith("assumptions.") for path in state.changes(state.session().chosen)))
+            _claims(
+                case, own=not any(path.startswith("assumptions.") for path in state.changes(state.session().chosen))
+            )
         with sheet:
             _estimates(case)
             _assumptions(case)
@@ -46,13 +49,11 @@ def _claims(case: Case, own: bool) -> None:
     for claim, verdict in judged:
         words = verdict.sentence.partition(": ")[0]
         slip = f"Looks like a slip of {verdict.slip}." if verdict.slip else ""
-        unit = None if verdict.ratio is None else verdict.unit
-        cards.append(
-            f'<div class="card"><div class="head"><span class="verdict {verdict.verdict}">{escape(words.capitalize())}</span>'
-            f'<span class="more" title="{escape(case.sources[claim.source].title)}">{escape(claim.source.replace("_", " "))}</span></div>'
-            f"<div>It says: {escape(claim.says)}. {whose} "
-            f"<b>{escape(case.units.format(verdict.computed, unit))}</b>. {escape(slip)}</div></div>"
-        )
+        computed = case.units.format(verdict.computed, None if verdict.ratio is None else verdict.unit)
+        source = f'<span class="more">{escape(claim.source.replace("_", " "))}</span>'
+        head = f'<span class="verdict {verdict.verdict}">{escape(words.capitalize())}</span>{source}'
+        body = f"It says: {escape(claim.says)}. {whose} <b>{escape(computed)}</b>. {escape(slip)}"
+        cards.append(f'<div class="card"><div class="head">{head}</div><div>{body}</div></div>')
     st.html("".join(cards))
     titles = dict.fromkeys(case.sources[claim.source].title for claim, _ in judged)
     st.caption(f"Sources: {'; '.join(titles)}.")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from cases.errors import StagecraftError
 from cases.spec import Case
-from simulator.measure import SimulationResult
-from simulator.report import Verdict, headline_figures, latency_rows, stage_rows, verdict
+from simulator.report import Figure, Verdict, headline_figures, latency_rows, stage_rows, verdict
+from simulator.results import SimulationResult
 from ui import state
 from ui.charts import chart, latency_figure, queue_figure
 from ui.diagram import diagram
@@ -74,7 +76,11 @@ def _answer(shown: tuple[Case, SimulationResult] | None, now: View) -> None:
 
 
 def _say(said: Verdict) -> None:
-    box, icon = {True: (st.success, ":material/check_circle:"), False: (st.error, ":material/cancel:"), None: (st.warning, ":material/help:")}[said.holds]
+    box, icon = {
+        True: (st.success, ":material/check_circle:"),
+        False: (st.error, ":material/cancel:"),
+        None: (st.warning, ":material/help:"),
+    }[said.holds]
     box(f"**{_plain(said.headline)}** {_plain(said.reason)}", icon=icon)
 
 
@@ -88,7 +94,11 @@ def _waiting(job: Job, has_results: bool) -> None:
     """Progress of a run that takes longer; the page comes again when it has ended."""
     if job.done.is_set():
         st.rerun()
-    below = "the results below are from the previous design" if has_results else "a first start takes some seconds to compile"
+    below = (
+        "the results below are from the previous design"
+        if has_results
+        else "a first start takes some seconds to compile"
+    )
     st.progress(min(job.share, 1.0), text=f"Simulating … {job.share:.0%}: {below}")
 
 
@@ -96,26 +106,47 @@ def _picture(case: Case, result: SimulationResult, baseline: SimulationResult | 
     reference = baseline or result
     figures = headline_figures(result, reference)
     for column, figure in zip(st.container(key="figures").columns(len(figures)), figures, strict=True):
-        colour = "off" if figure.better is None else "inverse" if figure.difference.startswith("-") == figure.better else "normal"
-        arrow = "off" if figure.better is None else "auto"
-        column.metric(figure.label, figure.text, figure.difference or "same as baseline", delta_color=colour, delta_arrow=arrow, border=True)
+        column.metric(
+            figure.label,
+            figure.text,
+            figure.difference or "same as baseline",
+            delta_color=_colour(figure),
+            delta_arrow="off" if figure.better is None else "auto",
+            border=True,
+        )
     differs = baseline is not None and baseline.key != result.key
     stages = {path.split(".")[1] for path in state.changes(state.session().chosen) if path.startswith("stages.")}
     diagram(case, result, baseline if differs else None, stages, stale)
-    st.caption("Boxes: share of the time that workers are busy, mean queue, replicas. A mark on the bar is the baseline.")
+    st.caption(
+        "Boxes: share of the time that workers are busy, mean queue, replicas. A mark on the bar is the baseline."
+    )
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Latency over time**")
-        chart("latency", latency_figure(result, baseline if differs else None), "Latency percentiles over simulated time", stale)
+        chart(
+            "latency",
+            latency_figure(result, baseline if differs else None),
+            "Latency percentiles over simulated time",
+            stale,
+        )
     with right:
         st.markdown("**Queues over time**")
         chart("queues", queue_figure(case, result), "Visits waiting by stage over simulated time", stale)
     with st.expander("Results as a table"):
         st.table(latency_rows(result), hide_index=True)
         st.table(stage_rows(case, result), hide_index=True)
-        st.caption(f"{result.replications} replications, seed {result.seed}, {result.engine} plane, result {result.key}")
+        st.caption(
+            f"{result.replications} replications, seed {result.seed}, {result.engine} plane, result {result.key}"
+        )
     with st.expander("The model and its limits"):
         st.markdown(LIMITS)
+
+
+def _colour(figure: Figure) -> Literal["off", "inverse", "normal"]:
+    """Green for better: Streamlit takes more for better unless it is told the inverse."""
+    if figure.better is None:
+        return "off"
+    return "inverse" if figure.difference.startswith("-") == figure.better else "normal"
 
 
 page()

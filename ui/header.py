@@ -28,13 +28,16 @@ def header(baseline: Case, page: str) -> None:
 
 def _designs(baseline: Case) -> None:
     names = [state.BASELINE, *baseline.designs]
-    labels = {state.BASELINE: "As in the case"} | {n: d.label or n.replace("_", " ") for n, d in baseline.designs.items()}
+    labels = {state.BASELINE: "As in the case"} | {
+        n: d.label or n.replace("_", " ") for n, d in baseline.designs.items()
+    }
     key = f"design:{baseline.id}"
 
     def chosen() -> None:
         state.choose_design(st.session_state[key])
 
-    st.session_state[key] = state.session().chosen.design
+    if st.session_state.get(key) != state.session().chosen.design:
+        st.session_state[key] = state.session().chosen.design
     st.selectbox("Design", names, format_func=labels.__getitem__, key=key, on_change=chosen)
 
 
@@ -44,5 +47,6 @@ def _cases() -> None:
     def chosen() -> None:
         state.choose_case(st.session_state[key])
 
-    st.session_state[key] = state.session().chosen.case
+    if st.session_state.get(key) != state.session().chosen.case:
+        st.session_state[key] = state.session().chosen.case
     st.selectbox("Case", list(files.catalog()), key=key, on_change=chosen)

@@ -19,7 +19,7 @@ def knob_sliders(case: Case, prefix: str = "") -> None:
 
 def _slider(case: Case, knob: Knob) -> None:
     try:
-        label, texts, current = stops(case, knob)
+        label, texts, current = stops(case, knob, state.baseline())
     except StagecraftError as error:
         st.error(f"{knob.label or knob.path}: {error}", icon=":material/warning:")
         return
@@ -28,7 +28,10 @@ def _slider(case: Case, knob: Knob) -> None:
     def turned() -> None:
         state.change(knob.path, st.session_state[key])
 
-    st.session_state[key] = current  # the design decides, not what the widget last showed
+    # The design decides where the knob stands, but it is told so only if it stands elsewhere: a quick second move
+    # of the hand must not be undone by the answer to the first.
+    if st.session_state.get(key) != current:
+        st.session_state[key] = current
     st.select_slider(label, options=texts, key=key, on_change=turned, help=f"`{knob.path}`")
 
 

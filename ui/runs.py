@@ -15,8 +15,8 @@ import streamlit as st
 from cases import files
 from cases.errors import StagecraftError
 from cases.spec import Case
-from simulator.measure import SimulationResult
 from simulator.plan import Plan, plan
+from simulator.results import SimulationResult
 from simulator.run import simulate
 from ui import state
 

@@ -104,7 +104,9 @@ def _checked(address: dict[str, str]) -> tuple[Chosen, list[str]]:
         return Chosen(), warnings
     case = load(asked.case)
     if asked.design != BASELINE and asked.design not in case.designs:
-        warnings.append(f"The design '{asked.design[:60]}' of the link is not one of this case; the case as written is shown.")
+        warnings.append(
+            f"The design '{asked.design[:60]}' of the link is not one of this case; the case as written is shown."
+        )
         asked = replace(asked, design=BASELINE)
     kept: dict[str, str] = {}
     for path, text in asked.changes:
@@ -116,7 +118,7 @@ def _checked(address: dict[str, str]) -> tuple[Chosen, list[str]]:
     return replace(asked, changes=tuple(kept.items())), warnings
 
 
-# -- what the widgets do ------------------------------------------------------------------------------------------------
+# -- what the widgets do --------------------------------------------------------------------------------------------
 
 
 def choose_case(case_id: str) -> None:
@@ -155,7 +157,7 @@ def _move(chosen: Chosen) -> None:
     current.chosen, current.moved, current.warnings = chosen, True, []
 
 
-# -- what the pages read ------------------------------------------------------------------------------------------------
+# -- what the pages read --------------------------------------------------------------------------------------------
 
 
 def baseline() -> Case:

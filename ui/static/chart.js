@@ -19,6 +19,7 @@ export default function (component) {
   root.latest = data;
   root.style.height = data.height + "px";
   root.style.opacity = data.stale ? 0.55 : 1;
+  root.setAttribute("role", "img");
   root.setAttribute("aria-label", data.description);
   plotly().then((Plotly) => {
     if (root.latest !== data || !root.isConnected) return;

@@ -1,0 +1,157 @@
+"""A real server and a real browser: one of each for the session, a fresh browser context for each test."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.browser.install import REMEDY, find
+
+ROOT = Path(__file__).parents[2]
+ARTIFACTS = ROOT / "artifacts"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# Streamlit's index.html has an inline script, which our policy refuses (nothing visible depends on it); a deep link
+# makes Streamlit ask for two addresses below the page before it finds them above.
+EXPECTED = re.compile(r"Content Security Policy directive 'script-src|status of 404|404 \(Not Found\)")
+
+
+@pytest.fixture(scope="session")
+def app() -> Iterator[str]:
+    """The address of a server of the app."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    ARTIFACTS.mkdir(exist_ok=True)
+    with (ARTIFACTS / "server.log").open("w") as log:
+        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ})
+        address = f"http://127.0.0.1:{port}"
+        try:
+            _wait_for(address, server)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(timeout=20)
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(240):
+        assert server.poll() is None, f"the server ended: {(ARTIFACTS / 'server.log').read_text()}"
+        try:
+            urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
+        except OSError:
+            time.sleep(0.25)
+        else:
+            return
+    raise AssertionError("the server did not answer within a minute")
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Browser]:
+    """A headless Chromium. No browser is a failure, never a skip."""
+    path = find()
+    assert path is not None, REMEDY
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """Somebody at a browser: opens pages, waits until they have settled, and remembers what went wrong."""
+
+    def __init__(self, app: str, context: BrowserContext) -> None:
+        self.app = app
+        self.context = context
+        self.page: Page = context.new_page()
+        self.complaints: list[str] = []
+        self.outside: list[str] = []
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self._asked(request.url))
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not EXPECTED.search(message.text):
+            self.complaints.append(message.text)
+
+    def _asked(self, url: str) -> None:
+        if not url.startswith((self.app, self.app.replace("http", "ws"), "data:", "blob:")):
+            self.outside.append(url)
+
+    def open(self, address: str = "/") -> Page:
+        """Go there and wait for the page."""
+        self.page.goto(self.app + address)
+        return self.settled()
+
+    def settled(self) -> Page:
+        """Wait until the script has run and no simulation is under way."""
+        for _ in range(2):  # a run that ends begins another one of the script
+            self.page.wait_for_selector(
+                '[data-testid="stApp"][data-test-script-state="notRunning"][data-test-connection-state="CONNECTED"]',
+                timeout=90_000,
+            )
+            self.until("!document.querySelector('[data-testid=stProgress]')", seconds=90)
+            self.page.wait_for_timeout(120)
+        return self.page
+
+    def verdict(self) -> str:
+        """What the page says of the design."""
+        return self.page.locator(".st-key-answer").inner_text().strip()
+
+    def figure(self, label: str) -> str:
+        """One of the four figures."""
+        metric = self.page.locator('[data-testid="stMetric"]').filter(has_text=label)
+        return metric.locator('[data-testid="stMetricValue"]').inner_text().strip()
+
+    def press(self, slider: str, key: str, times: int = 1) -> None:
+        """Keys on a knob."""
+        knob = self.page.get_by_role("slider", name=slider)
+        knob.focus()
+        for _ in range(times):
+            knob.press(key)
+
+    def address_has(self, text: str) -> None:
+        """Wait until the address names something."""
+        wanted = json.dumps(urllib.parse.quote_plus(text, safe="="))
+        self.until(f"new URLSearchParams(location.search).toString().includes({wanted})")
+
+    def until(self, script: str, seconds: float = 10) -> None:
+        """Wait until a script is true. (Playwright's own waiting needs eval, which our policy refuses.)"""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(script):
+            assert time.monotonic() < end, f"not within {seconds} s: {script}; the address is {self.page.url}"
+            self.page.wait_for_timeout(50)
+
+
+@pytest.fixture
+def visit(app: str, chrome: Browser) -> Iterator[Callable[..., Visitor]]:
+    """Makes visitors: visit(width=..., height=..., color_scheme=...)."""
+    contexts: list[BrowserContext] = []
+
+    def arrive(width: int = 1440, height: int = 900, **options: object) -> Visitor:
+        context = chrome.new_context(viewport={"width": width, "height": height}, **options)  # type: ignore[arg-type]
+        contexts.append(context)
+        return Visitor(app, context)
+
+    yield arrive
+    for context in contexts:
+        context.close()

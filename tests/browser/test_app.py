@@ -1,0 +1,268 @@
+"""What people do with the app, in a real browser."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import urllib.request
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.browser.conftest import ARTIFACTS, Visitor
+
+Visit = Callable[..., Visitor]
+PAGES = ("/", "/estimate")
+
+
+def test_the_first_view_answers(visit: Visit) -> None:
+    visitor = visit(1280, 720)
+    page = visitor.open()
+    assert "Holds" in visitor.verdict()
+    boxes = page.locator(".diagram [data-stage]")
+    expect(boxes).to_have_count(9)
+    for name in ("ranking", "prerank"):
+        box = page.locator(f'.diagram [data-stage="{name}"]').bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 720, f"{name} is not on the first screen"
+    assert re.search(r"\d+ % (ok|busy|hot|saturated)", boxes.nth(7).text_content() or "")
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_nothing_comes_from_outside_and_nothing_complains(visit: Visit, address: str) -> None:
+    visitor = visit()
+    visitor.open(address)
+    visitor.page.wait_for_timeout(500)
+    assert visitor.outside == []
+    assert visitor.complaints == []
+
+
+def test_a_knob_moves_p99_the_picture_and_the_address(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open()
+    before, drawn = visitor.figure("p99"), page.locator('.diagram [data-stage="ranking"]').text_content()
+    visitor.press("Heavy ranker replicas", "ArrowLeft", 5)
+    visitor.address_has("stages.ranking.replicas=9")
+    visitor.settled()
+    assert visitor.figure("p99") != before
+    assert page.locator('.diagram [data-stage="ranking"]').text_content() != drawn
+    assert "saturated" in (page.locator('.diagram [data-stage="ranking"]').text_content() or "")
+    assert "Misses" in visitor.verdict()
+
+
+def test_a_link_reproduces_the_page_and_back_undoes(visit: Visit) -> None:
+    visitor = visit()
+    visitor.open()
+    first = visitor.verdict()
+    visitor.press("Heavy ranker replicas", "ArrowLeft", 4)
+    visitor.address_has("stages.ranking.replicas=10")
+    visitor.settled()
+    other = visit()
+    other.page.goto(visitor.page.url)
+    other.settled()
+    assert other.verdict() == visitor.verdict() != first
+    assert other.figure("p99") == visitor.figure("p99")
+    visitor.page.wait_for_timeout(1_600)  # the browser's word counts again
+    for _ in range(4):
+        visitor.page.go_back()
+        visitor.settled()
+        visitor.page.wait_for_timeout(300)
+        if "replicas" not in visitor.page.url:
+            break
+    visitor.settled()
+    assert visitor.verdict() == first
+
+
+def test_defaults_are_not_in_the_address_and_reset_returns(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open("/?design=rank_everything")
+    assert "Misses" in visitor.verdict()
+    page.get_by_role("button", name="Reset").click()
+    visitor.until("location.search === ''")
+    visitor.settled()
+    assert "Holds" in visitor.verdict()
+    assert "What changed" not in (page.locator(".st-key-board").text_content() or "")
+
+
+def test_what_changed_can_be_undone(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open("/?stages.ranking.replicas=9&stages.prerank.keeps=400 videos")
+    board = page.locator(".st-key-board")
+    expect(board).to_contain_text("14 → 9")
+    page.get_by_role("button").filter(has_text="undo").first.click()
+    visitor.until("!location.search.includes('ranking')")
+    visitor.settled()
+    expect(board).not_to_contain_text("14 → 9")
+    expect(board).to_contain_text("500 videos → 400 videos")
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("stages.ranking.replicas=0", "from 1 to 1,000,000"),
+        ("stages.ranking.replicas=nan", "stages.ranking.replicas of the link is left out"),
+        ("stages.rankin.replicas=3", "did you mean"),
+        ("design=no_such", "is not one of this case"),
+        ("case=no_such", "is not here"),
+        ("workload.rate=5 GB", "is wanted"),
+        ("x=" + "y" * 7_900, "left out"),
+    ],
+)
+def test_a_damaged_link_is_explained_and_the_rest_works(visit: Visit, query: str, words: str) -> None:
+    visitor = visit()
+    page = visitor.open(f"/?{query}")
+    expect(page.get_by_text(words).first).to_be_visible()
+    assert "Holds" in visitor.verdict()
+    assert page.locator('[data-testid="stException"]').count() == 0
+    visitor.press("Heavy ranker replicas", "ArrowRight")
+    visitor.address_has("stages.ranking.replicas=15")
+    visitor.settled()
+    assert "Holds" in visitor.verdict()
+
+
+def test_a_long_run_does_not_freeze_the_page_and_the_last_move_wins(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open()
+    page.goto(f"{visitor.app}/?run.requests=3000000")
+    progress = page.locator('[data-testid="stProgress"]')
+    expect(progress).to_contain_text("Simulating", timeout=10_000)
+    knob = page.get_by_role("slider", name="Heavy ranker replicas")
+    expect(knob).to_be_enabled()
+    page.get_by_role("button", name="Reset").click()
+    visitor.until("location.search === ''")
+    visitor.settled()  # well before the long run could have ended
+    assert "Holds" in visitor.verdict()
+    visitor.press("Heavy ranker replicas", "ArrowLeft", 6)
+    visitor.press("Heavy ranker replicas", "ArrowRight", 3)
+    visitor.address_has("stages.ranking.replicas=11")
+    visitor.settled()
+    other = visit()
+    other.open("/?stages.ranking.replicas=11")
+    assert visitor.verdict() == other.verdict()
+
+
+def test_an_overloaded_design_ends_and_says_what_it_needs(visit: Visit) -> None:
+    visitor = visit()
+    visitor.open("/?design=articles_rate")
+    assert "Misses" in visitor.verdict()
+    assert "replicas for what arrives" in visitor.verdict()
+
+
+def test_sessions_are_apart(visit: Visit) -> None:
+    one, two = visit(), visit()
+    one.open()
+    two.open()
+    one.press("Heavy ranker replicas", "ArrowLeft", 6)
+    one.address_has("stages.ranking.replicas=8")
+    one.settled()
+    two.page.reload()
+    two.settled()
+    assert "Misses" in one.verdict()
+    assert "Holds" in two.verdict()
+
+
+def test_the_articles_figures_are_judged(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open("/estimate")
+    text = page.locator('[data-testid="stMain"]').inner_text()
+    for words in ("Supported", "Rounded", "Ten times too high", "3,456 times too high", "0.4 PB", "2,894 loads/s"):
+        assert words in text
+    visitor.press("Video views a month", "ArrowRight")
+    visitor.address_has("assumptions.views_per_month.value=200 billion views/month")
+    visitor.settled()
+    expect(page.get_by_text("2,592 times too high")).to_be_visible()
+    page.get_by_role("link", name="Explore").click()
+    visitor.settled()
+    visitor.address_has("assumptions.views_per_month.value=200 billion views/month")
+    assert visitor.figure("p99") != "150 ms"
+
+
+def test_charts_are_drawn_in_place(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open()
+    page.wait_for_selector(".chart .main-svg")
+    page.evaluate("window.kept = document.querySelector('.chart .main-svg')")
+    top = page.locator(".diagram svg").bounding_box()
+    visitor.press("Heavy ranker replicas", "ArrowLeft", 2)
+    visitor.address_has("stages.ranking.replicas=12")
+    visitor.settled()
+    assert page.evaluate("window.kept.isConnected"), "the chart was thrown away and drawn anew"
+    after = page.locator(".diagram svg").bounding_box()
+    assert top is not None
+    assert after is not None
+    assert after["y"] == top["y"], "the picture jumped"
+
+
+@pytest.mark.parametrize("address", PAGES)
+def test_no_sideways_scrolling(visit: Visit, address: str) -> None:
+    visitor = visit()
+    page = visitor.open(address)
+    for width in (390, 768, 1280):
+        page.set_viewport_size({"width": width, "height": 844})
+        page.wait_for_timeout(300)
+        wide = page.evaluate(
+            "() => [document.documentElement, document.querySelector('[data-testid=stMain]')]"
+            ".map(e => e.scrollWidth - e.clientWidth)"
+        )
+        assert max(wide) <= 1, f"at {width} pixels"
+        small = page.locator(".diagram text").evaluate_all(
+            "all => all.map(t => parseFloat(getComputedStyle(t).fontSize))"
+        )
+        assert all(size >= 11 for size in small)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("address", PAGES)
+def test_axe_finds_nothing_serious_and_pictures_are_kept(visit: Visit, address: str, scheme: str) -> None:
+    visitor = visit(color_scheme=scheme)
+    page = visitor.open(address)
+    found = Axe().run(page)
+    bad = [v for v in found.response["violations"] if v["impact"] in ("serious", "critical")]
+    assert [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in bad] == []
+    for width, height in ((1440, 900), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(500)
+        name = f"{address.strip('/') or 'explore'}_{width}_{scheme}.png"
+        assert len(page.screenshot(path=ARTIFACTS / name)) > 10_000
+
+
+def test_the_server_is_locked_down(app: str) -> None:
+    with urllib.request.urlopen(app, timeout=10) as answer:
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    for host, status in (("elsewhere.example", 403), ("127.0.0.1", 101)):
+        connection = http.client.HTTPConnection(app.removeprefix("http://"), timeout=10)
+        connection.request("GET", "/_stcore/stream", headers={"Host": host, **_WEBSOCKET})
+        assert connection.getresponse().status == status
+        connection.close()
+
+
+_WEBSOCKET = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+def test_bursts_of_moves_end_where_the_hand_ended(visit: Visit) -> None:
+    visitor = visit()
+    visitor.open()
+    stands = 14
+    for keys in ("LLLLLL", "RRRRRRRRR", "LRLRLLLL", "RRRRRR"):
+        for key in keys:
+            visitor.page.get_by_role("slider", name="Heavy ranker replicas").press(
+                f"Arrow{'Left' if key == 'L' else 'Right'}"
+            )
+            stands += 1 if key == "R" else -1
+        visitor.settled()
+        visitor.page.wait_for_timeout(200)
+        expected = "" if stands == 14 else f"stages.ranking.replicas={stands}"
+        visitor.address_has(expected)
+        assert visitor.page.get_by_role("slider", name="Heavy ranker replicas").get_attribute("aria-valuetext") == str(
+            stands
+        )
