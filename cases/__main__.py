@@ -14,18 +14,27 @@ from cases.sheets import judged_claims, sheet_json, sheet_text
 from cases.spec import Case
 
 
-@click.group()
+class Commands(click.Group):
+    """Says what is wrong on stderr and ends with 1; never a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StagecraftError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=Commands)
 def cli() -> None:
     """Case studies: inert data with sources, checked."""
 
 
 def case_options(command: Any) -> Any:
     """CASE with --design and --set, as everywhere."""
-    command = click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a value; repeatable.")(
-        command
-    )
-    command = click.option("--design", metavar="NAME", help="Apply one of the case's designs first.")(command)
-    return click.argument("case")(command)
+    sets = click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a value; repeatable.")
+    design = click.option("--design", metavar="NAME", help="Apply one of the case's designs first.")
+    return click.argument("case")(design(sets(command)))
 
 
 @cli.command("list")
@@ -53,7 +62,8 @@ def check(cases: tuple[str, ...]) -> None:
         except StagecraftError as error:
             wrong.append(str(error))
     if wrong:
-        sys.exit("\n".join(wrong))
+        click.echo("\n".join(wrong), err=True)
+        sys.exit(1)
 
 
 @cli.command()
@@ -90,7 +100,4 @@ def schema() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        cli(prog_name="python -m cases")
-    except StagecraftError as error:
-        sys.exit(str(error))
+    cli(prog_name="python -m cases")

@@ -17,6 +17,8 @@ from cases.texts import Texts
 from estimators.errors import FormulaError
 from estimators.units import Units
 
+MOST_TRIED = 5_000_000  # characters of formulas to compute while a file is checked
+
 __all__ = ["apply", "build", "design_changes", "path_of"]
 
 
@@ -72,6 +74,7 @@ def _built(tree: Tree, before: Case | None) -> Case:
     case.made_of(tree, texts, sheet)
     problems += path_check.check(case)
     if before is None:
+        problems += _too_much(case)
         problems += _unknown_paths(tree) if problems else [*_check_designs(case), *_check_knobs(case)]
     if problems:
         raise CaseError(dict.fromkeys(problems))
@@ -85,6 +88,16 @@ def _too_many(tree: Tree) -> Iterator[Problem]:
             most = getattr(bound, "max_length", None)
             if most is not None and isinstance(tree.get(name), list | dict) and len(tree[name]) > most:
                 yield Problem(name, f"has {len(tree[name]):,} entries; at most {most}")
+
+
+def _too_much(case: Case) -> Iterator[Problem]:
+    """Each design and each end of a knob is tried out, which computes the sheet anew."""
+    length = sum(len(one.formula) for one in case.estimates.values())
+    trials = len(case.designs) + 2 * len(case.knobs)
+    if length * trials > MOST_TRIED:
+        yield Problem(
+            "estimates", f"{length:,} characters of formulas, and {trials} designs and ends of knobs; have fewer"
+        )
 
 
 def _units(tree: Tree, problems: list[Problem]) -> Units:

@@ -81,13 +81,13 @@ def text_at(tree: Tree, path: str, guess: bool = True) -> str:
 
 
 def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every path of a tree with its text; a list of names is one text."""
+    """Every path of a tree with its text; a list of names is one text. Of a design's changes the keys are no steps."""
     if isinstance(node, str):
         yield prefix, node
     elif is_names(node):
         yield prefix, ", ".join(node)
     else:
-        for step in steps(node):
+        for step in (step for step in steps(node) if "." not in step):
             yield from leaves(child(node, step), f"{prefix}.{step}" if prefix else step)
 
 

@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 CATALOG = Path(__file__).parent / "catalog"
+FIRST = "youtube_recommendations"  # the case that a newcomer sees
 SCHEMA = Path(__file__).parent / "schema.json"
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?")

@@ -477,7 +477,7 @@ class Design(Noun):
     """what it is about"""
     label: Title | None = None
     """as people call it"""
-    changes: dict[str, Text] = Field(min_length=1, max_length=200)
+    changes: dict[str, Text] = Field(min_length=1, max_length=200, examples=["{stages.gateway.replicas: 10}"])
     """path: value, as in the file; 'none' takes a value away"""
 
 

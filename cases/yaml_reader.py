@@ -30,7 +30,7 @@ MOST_BYTES = 512 * 1024
 MOST_VALUES = 20_000
 MOST_DEPTH = 20
 LONGEST_KEY = 200
-LONGEST_TEXT = 10_000
+LONGEST_TEXT, LONGEST_LINE = 10_000, 20_000
 
 
 @dataclass
@@ -79,6 +79,9 @@ def parse(text: str, name: str) -> Document:
     if len(text.encode(errors="replace")) > MOST_BYTES:
         raise document.error([Problem("", f"the file has more than {MOST_BYTES // 1024} KiB; a case is smaller")])
     reader = _Reader(document)
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > LONGEST_LINE:  # the scanner would take its time
+            reader.refuse(number, f"a line of {len(line):,} characters; the longest that is read has {LONGEST_LINE:,}")
     try:
         for event in YAML(typ="safe", pure=True).parse(text.removeprefix("\ufeff")):
             reader.take(event)

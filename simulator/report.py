@@ -148,16 +148,37 @@ def share_answered(result: SimulationResult) -> float:
     return answered / result.requests["offered"] if result.requests["offered"] else 0.0
 
 
-def latency_rows(result: SimulationResult) -> list[dict[str, str]]:
-    """Percentiles with their intervals, for a table."""
-    return [
-        {
-            "Latency": name,
-            "Value": milliseconds(i.value),
-            "95 % interval": interval_text(i).strip(" ()").removeprefix("95 % interval ") or "–",
-        }
-        for name, i in result.latency_ms.items()
+def figure_rows(result: SimulationResult) -> list[dict[str, str]]:
+    """Latencies and availability with their intervals, against the objectives, for a table."""
+    objectives = {objective.name: objective for objective in result.objectives}
+    rows = []
+    for name, interval in result.latency_ms.items():
+        objective = objectives.pop(f"latency {name}", None)
+        rows.append(
+            {
+                "Latency": name,
+                "Value": milliseconds(interval.value),
+                "95 % interval": _bare_interval(interval),
+                "Objective": ""
+                if objective is None
+                else f"at most {milliseconds(objective.target)}: {_met_word(objective)}",
+            }
+        )
+    rows += [
+        {"Latency": "", "Value": "", "95 % interval": "", "Objective": f"{objective_text(o)}: {_met_word(o)}"}
+        for o in objectives.values()
     ]
+    return rows
+
+
+def _bare_interval(interval: Interval) -> str:
+    if interval.low is None or interval.high is None:
+        return "–"
+    return f"{milliseconds(max(interval.low, 0.0))} to {milliseconds(interval.high)}"
+
+
+def _met_word(objective: ObjectiveResult) -> str:
+    return {True: "met", False: "missed", None: "undecided"}[objective.met]
 
 
 def stage_rows(case: Case, result: SimulationResult) -> list[dict[str, str]]:
@@ -195,9 +216,8 @@ def milliseconds(value: float | None) -> str:
 
 def interval_text(interval: Interval) -> str:
     """' (95 % interval 146 to 150 ms)', or nothing where there is none."""
-    if interval.low is None or interval.high is None:
-        return ""
-    return f" (95 % interval {milliseconds(max(interval.low, 0.0))} to {milliseconds(interval.high)})"
+    bare = _bare_interval(interval)
+    return "" if bare == "–" else f" (95 % interval {bare})"
 
 
 def report(case: Case, result: SimulationResult) -> str:

@@ -1,60 +1,62 @@
-"""The compiled request plane: the rules of `semantics` as one numba kernel over arrays.
+"""The compiled request plane: the rules of `semantics` as one numba kernel over records.
 
-It does what `requests_simpy` does, in the same order, on structures of arrays: a binary heap of events, pools of
-request and visit slots with free lists, queues as linked lists through the visit slots. `advance` runs until an
-instant, or until an array may become too small for the next event; then Python doubles that array and calls again,
-so nothing in the kernel ever allocates or fails half-way.
+It does what `requests_simpy` does, in the same order, on arrays of records: pools of request and visit slots with free
+lists, queues as linked lists through the visit slots, a heap of events. `advance` runs until an instant, or until an
+array may become too small for the next event; then Python doubles that array and calls again, so nothing in the kernel
+ever allocates or fails half-way.
+
+Events whose delay is a stage's constant (hops and time-outs) come about in the order in which they fall due. They wait
+in *lanes*, first in first out, and only the first of a lane is in the heap: it stays as small as the number of workers,
+however many time-outs are pending.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from simulator import draws, histogram
-from simulator.network import NEVER, PASS_ON, ROUND_ROBIN, SHARED, Ints, Machine
+from simulator.network import NEVER, PASS_ON, ROUND_ROBIN, Ints, Machine
 from simulator.plane import LONGEST_SERVICE, Ended, StageTally
 from simulator.semantics import FINISH, SEND, TIMER, RequestEnd, Trace, Visit, VisitEnd, sorted_trace
 from simulator.workload import ArrivalStream
 
+F = TypeVar("F", bound=Callable[..., Any])
+Records = NDArray[Any]
+Row = Any  # one record of an array
+
 CHUNK = 8192  # arrivals fetched at once
 ROOM = 1024  # places of an array at first
-NONE = -1
-
-# Places in `State.n`, the scalars that change.
-(EVENTS, HEAP, ARRIVAL, ARRIVALS, FIRST, FREE_REQUEST, FREE_REQUESTS, FREE_VISIT, FREE_VISITS, ENDED, TRACED,
- MEASURING, KEEP_TRACE, AGENDA, SCALARS) = range(15)  # fmt: skip
 
 # What `advance` says when it returns.
 DONE, MORE_ARRIVALS, MORE_ROOM = range(3)
-
-# Columns of `request`, `visit` and `queue`; rows are slots.
-NUMBER, ARRIVED, R_OUTCOME, VISITS, UNANSWERED, OPEN_VISITS, R_NEXT, REQUEST_COLUMNS = range(8)
-(V_ID, OWNER, STAGE, SENT, JOINED, STARTED, QUEUE, WORKER, V_OUTCOME, MEASURED, V_NEXT,
- VISIT_COLUMNS) = range(12)  # fmt: skip
-HEAD, TAIL, LENGTH, BUSY, IDLE, FIRST_IDLE, QUEUE_COLUMNS = range(7)
-# Rows of `stage`; columns are stages.
-(WAITING, IN_SERVICE, MOST_WAITING, WAITING_INTEGRAL, BUSY_INTEGRAL, TURN, SENDS, JOINS, STARTS, REJECTIONS,
- WAIT_SUM, SERVICE_SUM, STAGE_ROWS) = range(13)  # fmt: skip
 
 ID_BITS = 60
 ID = (1 << ID_BITS) - 1
 FIELDS = len(Visit._fields)
 
+# Slots are unsigned, because numba adds code to every signed index that makes -1 the last element.
+SLOT = np.uint32
+NONE = SLOT(0xFFFF_FFFF)
+NOT_YET = -1  # a time in a visit
+
 # Keys stay uint64: numba makes float64 of uint64 with int64.
-U1, U4, U27, U30, U31, U32, U56, U63 = (np.uint64(i) for i in (1, 4, 27, 30, 31, 32, 56, 63))
+U0, U1, U4, U6, U27, U30, U31, U32, U56, U63 = (np.uint64(i) for i in (0, 1, 4, 6, 27, 30, 31, 32, 56, 63))
 GOLDEN, MULTIPLIER_1, MULTIPLIER_2 = (
     np.uint64(i) for i in (draws.GOLDEN, draws.MULTIPLIER_1, draws.MULTIPLIER_2)
 )
 SERVICE, CACHE, ROUTE = (np.uint64(i) for i in (draws.SERVICE, draws.CACHE, draws.ROUTE))
-LOW_63, TOP_62, LOW_52 = np.uint64((1 << 63) - 1), np.uint64(1 << 62), np.uint64((1 << 52) - 1)
-LAST_CELL = np.uint64(draws.CELLS - 1)
-OCTAVES, CELLS, EDGES = draws.OCTAVES, draws.CELLS, draws.EDGES
-SMALL = 1 << (histogram.BITS + 1)
-BITS = histogram.BITS
+LOW_63, LOW_52 = np.uint64((1 << 63) - 1), np.uint64((1 << 52) - 1)
+OCTAVES, LAST_OCTAVE = np.uint64(draws.OCTAVES), np.uint64(draws.OCTAVES - 1)
+CELLS, LAST_CELL, EDGES = np.uint64(draws.CELLS), np.uint64(draws.CELLS - 1), np.uint64(draws.EDGES)
+BITS = np.uint64(histogram.BITS)
+WIDE = np.uint64(63 - histogram.BITS)  # leading zeros of the widest value that has a bin of its own
 
 # Enums as plain numbers: numba compiles constants.
 IN_FLIGHT, COMPLETED, REJECTED, TIMED_OUT = (
@@ -65,32 +67,86 @@ OPEN, ANSWERED, TURNED_AWAY, EXPIRED = (
 )
 
 
-class State(NamedTuple):
-    """Everything that changes, as arrays."""
+def _records(wide: str, slots: str = "", keys: str = "") -> np.dtype[Any]:
+    """A type of records: int64, then slots, then uint64."""
+    columns = [(name, np.int64) for name in wide.split()] + [(name, np.uint64) for name in keys.split()]
+    return np.dtype(columns + [(name, SLOT) for name in slots.split()], align=True)
 
-    n: Ints
+
+CLOCK = _records("events first measuring keep_trace client_timeout", "arrival arrivals pending ended traced agenda free_request free_requests free_visit free_visits free_timer free_timers")  # fmt: skip
+EVENT = _records("time key", "slot lane")  # key: kind | request | visit, the order within an instant (R6)
+TIMED = _records("time key", "slot next")
+LANE = _records("", "busy head tail")  # busy: its first event is in the heap; head, tail: timers that follow
+REQUEST = _records("number arrival", "outcome visits unanswered open_visits next", "key")
+PART = _records("waits_for items")  # of a request at a stage
+VISIT = _records("identity send join start", "request stage queue worker next outcome measured")
+QUEUE = _records("length busy", "head tail idle low_word first_word first_worker")
+ENDED = _records("number arrival end outcome")
+STAGE = _records(
+    "floor per_item gives keeps hit_threshold hit_time queue_limit hop timeout "  # as in Machine
+    "waiting in_service most_waiting waiting_integral busy_integral "
+    "sends joins starts rejections wait_sum service_sum",  # as in StageTally
+    "table balancing choices predecessors first_successor last_successor first_queue queues turn",
+    "name_hash",
+)
+
+
+class State(NamedTuple):
+    """The machine and everything that changes, as arrays of records."""
+
+    clock: Records  # shape (1,)
     arrival_times: Ints
     arrival_keys: draws.Keys
-    heap: Ints  # shape (room, 3): time, kind | request | visit, slot
-    request: Ints
-    request_key: draws.Keys
-    waits_for: Ints  # shape (request slots, stages)
-    items: Ints  # shape (request slots, stages)
-    visit: Ints
-    queue: Ints
-    first_queue: Ints
-    idle: Ints  # by queue: a heap of its idle workers
-    stage: Ints
+    heap: Records  # EVENT
+    timer: Records  # shape (room,): the lanes' places
+    lane: Records  # hops by stage, time-outs by stage, the client's time-out
+    request: Records
+    part: Records  # shape (request slots, stages)
+    visit: Records
+    queue: Records
+    idle: draws.Keys  # a bit for each worker, from the queue's `first_word` on
+    stage: Records
+    successors: Records
+    sources: Records
+    tables: draws.Floats
     waits: Ints  # shape (stages, histogram.BINS)
-    agenda: Ints  # visits that join at this instant, in order
-    ended: Ints  # shape (room, 4)
+    agenda: Records  # visits that join at this instant, in order
+    ended: Records
     trace: Ints  # shape (room, FIELDS)
+
+
+def compiled(function: F) -> F:
+    """Machine code, kept on disk, that lets other threads run.
+
+    `_nrt=False` leaves out numba's reference counts: the kernel never allocates, and counting twenty arrays at each
+    touch costs ten times what it does.
+    """
+    made: F = njit(cache=True, nogil=True, _nrt=False)(function)
+    return made
+
+
+def inlined(function: F) -> F:
+    """Put into its callers: calling with twenty arrays costs more than what it does."""
+    made: F = njit(inline="always")(function)
+    return made
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def leading_zeros(_: Any, value: Any) -> Any:
+    """Of a uint64."""
+    return types.uint64(value), lambda context, builder, signature, args: builder.ctlz(args[0], ir.IntType(1)(0))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def trailing_zeros(_: Any, value: Any) -> Any:
+    """Of a uint64."""
+    return types.uint64(value), lambda context, builder, signature, args: builder.cttz(args[0], ir.IntType(1)(0))
 
 
 # -- draws ------------------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def mix(key: np.uint64, word: np.uint64) -> np.uint64:
     z = key + (word + U1) * GOLDEN
     z = (z ^ (z >> U30)) * MULTIPLIER_1
@@ -98,431 +154,460 @@ def mix(key: np.uint64, word: np.uint64) -> np.uint64:
     return z ^ (z >> U31)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def quantile(tables: NDArray[np.float64], row: int, draw: np.uint64) -> float:
-    side = EDGES if draw >> U63 else 0
+    side = EDGES if draw >> U63 else U0
     distance = draw & LOW_63
-    octave = 0
-    while distance < TOP_62:
-        distance = distance << U1
-        octave += 1
-        if octave >= OCTAVES:
-            return tables[row, side]
-    cell = side + (OCTAVES - 1 - octave) * CELLS + np.int64((distance >> U56) & LAST_CELL)
+    octave = leading_zeros(distance) - U1
+    if octave >= OCTAVES:
+        return tables[row, side]
+    distance = distance << octave
+    cell = side + (LAST_OCTAVE - octave) * CELLS + ((distance >> U56) & LAST_CELL)
     fraction = np.float64((distance >> U4) & LOW_52) * 2.0**-52
     low = tables[row, cell]
-    return low + (tables[row, cell + 1] - low) * fraction
+    return low + (tables[row, cell + U1] - low) * fraction
 
 
-@njit(cache=True, nogil=True, _nrt=False)
-def bin_of(value: int) -> int:
-    shift = 0
-    while value >> shift >= SMALL:
-        shift += 1
-    return (shift << BITS) + (value >> shift)
+@compiled
+def bin_of(value: int) -> np.uint64:
+    unsigned = np.uint64(value)
+    zeros = leading_zeros(unsigned)
+    shift = WIDE - zeros if zeros < WIDE else U0
+    return (shift << BITS) + (unsigned >> shift)
 
 
-# -- heaps ------------------------------------------------------------------------------------------------------------
+# -- events -----------------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True, _nrt=False)
-def push(n: Ints, heap: Ints, time: int, key: int, slot: int) -> None:
-    i = n[HEAP]
-    n[HEAP] = i + 1
-    while i > 0:
-        parent = (i - 1) >> 1
-        other = heap[parent, 0]
-        if other < time or (other == time and heap[parent, 1] < key):
+@compiled
+def push(clock: Row, heap: Records, time: int, key: int, slot: int, lane: int) -> None:
+    i = np.uint64(clock.pending)
+    clock.pending += 1
+    while i > U0:
+        above = heap[(i - U1) >> U1]
+        if above.time < time or (above.time == time and above.key < key):
             break
-        heap[i, 0], heap[i, 1], heap[i, 2] = other, heap[parent, 1], heap[parent, 2]
-        i = parent
-    heap[i, 0], heap[i, 1], heap[i, 2] = time, key, slot
+        here = heap[i]
+        here.time, here.key, here.slot, here.lane = above.time, above.key, above.slot, above.lane
+        i = (i - U1) >> U1
+    here = heap[i]
+    here.time, here.key, here.slot, here.lane = time, key, slot, lane
 
 
-@njit(cache=True, nogil=True, _nrt=False)
-def pop(n: Ints, heap: Ints) -> None:
-    """Drop the first event."""
-    size = n[HEAP] - 1
-    n[HEAP] = size
-    time, key, slot = heap[size, 0], heap[size, 1], heap[size, 2]
-    i = 0
-    while True:
-        child = 2 * i + 1
-        if child >= size:
+@compiled
+def replace_first(clock: Row, heap: Records, time: int, key: int, slot: int, lane: int) -> None:
+    """Put an event where the first was, and let it sink."""
+    size = np.uint64(clock.pending)
+    i = U0
+    child = U1
+    while child < size:
+        below = heap[child]
+        if child + U1 < size:
+            other = heap[child + U1]
+            child += np.uint64((other.time < below.time) | ((other.time == below.time) & (other.key < below.key)))
+            below = heap[child]
+        if time < below.time or (time == below.time and key < below.key):
             break
-        first = heap[child, 0]
-        if child + 1 < size:
-            second = heap[child + 1, 0]
-            if second < first or (second == first and heap[child + 1, 1] < heap[child, 1]):
-                child += 1
-                first = second
-        if time < first or (time == first and key < heap[child, 1]):
-            break
-        heap[i, 0], heap[i, 1], heap[i, 2] = first, heap[child, 1], heap[child, 2]
+        here = heap[i]
+        here.time, here.key, here.slot, here.lane = below.time, below.key, below.slot, below.lane
         i = child
-    heap[i, 0], heap[i, 1], heap[i, 2] = time, key, slot
+        child = (i << U1) + U1
+    here = heap[i]
+    here.time, here.key, here.slot, here.lane = time, key, slot, lane
 
 
-@njit(cache=True, nogil=True, _nrt=False)
-def take_idle(queue: Ints, idle: Ints, q: int) -> int:
-    """The lowest idle worker of a queue."""
-    base = queue[q, FIRST_IDLE]
-    size = queue[q, IDLE] - 1
-    queue[q, IDLE] = size
-    lowest = idle[base]
-    last = idle[base + size]
-    i = 0
-    while True:
-        child = 2 * i + 1
-        if child >= size:
-            break
-        if child + 1 < size and idle[base + child + 1] < idle[base + child]:
-            child += 1
-        if last < idle[base + child]:
-            break
-        idle[base + i] = idle[base + child]
-        i = child
-    idle[base + i] = last
-    return lowest
+@inlined
+def drop_first(st: State) -> None:
+    """The first event is over; the next of its lane, if it has one, takes its place."""
+    clock = st.clock[0]
+    first = st.heap[0]
+    following = NONE
+    if first.lane != NONE:
+        lane = st.lane[first.lane]
+        following = lane.head
+        if following == NONE:
+            lane.busy = 0
+        else:
+            timer = st.timer[following]
+            lane.head = timer.next
+            timer.next = clock.free_timer
+            clock.free_timer = following
+            clock.free_timers += 1
+            replace_first(clock, st.heap, timer.time, timer.key, timer.slot, first.lane)
+    if following == NONE:
+        clock.pending -= 1
+        last = st.heap[clock.pending]
+        replace_first(clock, st.heap, last.time, last.key, last.slot, last.lane)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
-def give_idle(queue: Ints, idle: Ints, q: int, worker: int) -> None:
-    base = queue[q, FIRST_IDLE]
-    i = queue[q, IDLE]
-    queue[q, IDLE] = i + 1
-    while i > 0:
-        parent = (i - 1) >> 1
-        if idle[base + parent] < worker:
-            break
-        idle[base + i] = idle[base + parent]
-        i = parent
-    idle[base + i] = worker
+@inlined
+def after_delay(st: State, number: int, time: int, key: int, slot: int) -> None:
+    """An event in a lane, after those that are there."""
+    clock, lane = st.clock[0], st.lane[number]
+    if lane.busy:
+        t = clock.free_timer
+        timer = st.timer[t]
+        clock.free_timer = timer.next
+        clock.free_timers -= 1
+        timer.time, timer.key, timer.slot, timer.next = time, key, slot, NONE
+        if lane.head == NONE:
+            lane.head = t
+        else:
+            st.timer[lane.tail].next = t
+        lane.tail = t
+    else:
+        lane.busy = 1
+        push(clock, st.heap, time, key, slot, number)
 
 
 # -- the request path -------------------------------------------------------------------------------------------------
-# Each function is put into `advance` where it is called (once, but for `send`): calling with thirty arrays costs more
-# than what they do.
 
 
-@njit(inline="always")
-def arrive(m: Machine, st: State, now: int) -> None:
-    n, request = st.n, st.request
-    row = n[ARRIVAL]
-    n[ARRIVAL] = row + 1
-    r = n[FREE_REQUEST]
-    n[FREE_REQUEST] = request[r, R_NEXT]
-    n[FREE_REQUESTS] -= 1
-    number = n[FIRST] + row
-    stages = len(m.replicas)
-    request[r, NUMBER] = number
-    request[r, ARRIVED] = now
-    request[r, R_OUTCOME] = IN_FLIGHT
-    request[r, VISITS] = 0
-    request[r, OPEN_VISITS] = 0
-    request[r, UNANSWERED] = stages
-    st.request_key[r] = st.arrival_keys[row]
+@inlined
+def arrive(st: State, now: int) -> None:
+    clock = st.clock[0]
+    row = clock.arrival
+    clock.arrival += 1
+    r = clock.free_request
+    request = st.request[r]
+    clock.free_request = request.next
+    clock.free_requests -= 1
+    number = clock.first + row
+    stages = SLOT(len(st.stage))
+    request.number = number
+    request.arrival = now
+    request.key = st.arrival_keys[row]
+    request.outcome = IN_FLIGHT
+    request.visits = 0
+    request.open_visits = 0
+    request.unanswered = stages
     for s in range(stages):
-        st.waits_for[r, s] = m.predecessors[s]
-        st.items[r, s] = 0
-    if m.client_timeout < NEVER:
-        push(n, st.heap, now + m.client_timeout, TIMER << ID_BITS | number << 16, r)
-    for i in range(len(m.sources)):
-        send(m, st, r, m.sources[i], now)
+        part = st.part[r, s]
+        part.waits_for = st.stage[s].predecessors
+        part.items = 0
+    if clock.client_timeout < NEVER:
+        after_delay(st, SLOT(2 * stages), now + clock.client_timeout, TIMER << ID_BITS | number << 16, r)
+    for i in range(SLOT(len(st.sources))):
+        send(st, r, st.sources[i], now)
 
 
-@njit(inline="always")
-def send(m: Machine, st: State, r: int, s: int, now: int) -> None:
-    n, request, visit = st.n, st.request, st.visit
-    v = n[FREE_VISIT]
-    n[FREE_VISIT] = visit[v, V_NEXT]
-    n[FREE_VISITS] -= 1
-    request[r, VISITS] += 1
-    request[r, OPEN_VISITS] += 1
-    identity = request[r, NUMBER] << 16 | request[r, VISITS]
-    visit[v, V_ID] = identity
-    visit[v, OWNER] = r
-    visit[v, STAGE] = s
-    visit[v, SENT] = now
-    visit[v, JOINED] = NONE
-    visit[v, STARTED] = NONE
-    visit[v, WORKER] = NONE
-    visit[v, V_OUTCOME] = OPEN
-    visit[v, MEASURED] = 0
-    if n[MEASURING]:
-        st.stage[SENDS, s] += 1
-    if m.timeout[s] < NEVER:
-        push(n, st.heap, now + m.timeout[s], TIMER << ID_BITS | identity, v)
-    if m.hop[s]:
-        push(n, st.heap, now + m.hop[s], SEND << ID_BITS | identity, v)
+@inlined
+def send(st: State, r: int, s: int, now: int) -> None:
+    clock, request, stage = st.clock[0], st.request[r], st.stage[s]
+    v = clock.free_visit
+    visit = st.visit[v]
+    clock.free_visit = visit.next
+    clock.free_visits -= 1
+    request.visits += 1
+    request.open_visits += 1
+    identity = request.number << 16 | np.int64(request.visits)
+    visit.identity = identity
+    visit.send = now
+    visit.join = NOT_YET
+    visit.start = NOT_YET
+    visit.request = r
+    visit.stage = s
+    visit.outcome = OPEN
+    visit.measured = 0
+    stage.sends += clock.measuring
+    if stage.timeout < NEVER:
+        after_delay(st, SLOT(len(st.stage) + s), now + stage.timeout, TIMER << ID_BITS | identity, v)
+    if stage.hop:
+        after_delay(st, s, now + stage.hop, SEND << ID_BITS | identity, v)
     else:
-        st.agenda[n[AGENDA]] = v
-        n[AGENDA] += 1
+        st.agenda[clock.agenda] = v
+        clock.agenda += 1
 
 
-@njit(inline="always")
-def join(m: Machine, st: State, v: int, now: int) -> bool:
+@inlined
+def join(st: State, v: int, now: int) -> bool:
     """Whether the visit can start at once."""
-    n, visit, queue, stage = st.n, st.visit, st.queue, st.stage
-    s = visit[v, STAGE]
-    visit[v, JOINED] = now
-    q = choose(m, st, s, mix(st.request_key[visit[v, OWNER]], m.name_hash[s]))
-    visit[v, QUEUE] = q
-    if n[MEASURING]:
-        visit[v, MEASURED] = 1
-        stage[JOINS, s] += 1
-    starts = False
-    if queue[q, IDLE]:
-        visit[v, WORKER] = take_idle(queue, st.idle, q)
-        starts = True
-    elif queue[q, LENGTH] >= m.queue_limit[s]:
-        r = visit[v, OWNER]
-        stage[REJECTIONS, s] += visit[v, MEASURED]
+    clock, visit = st.clock[0], st.visit[v]
+    stage = st.stage[visit.stage]
+    visit.join = now
+    q = choose(st, visit, stage)
+    queue = st.queue[q]
+    visit.queue = q
+    visit.measured = clock.measuring
+    stage.joins += clock.measuring
+    starts = queue.idle > 0
+    if starts:
+        visit.worker = take_idle(queue, st.idle)
+    elif queue.length >= stage.queue_limit:
+        r = visit.request
+        stage.rejections += visit.measured
         close(st, v, TURNED_AWAY, now)
         fail(st, r, REJECTED, now)
         release(st, r)
     else:
-        visit[v, V_NEXT] = NONE
-        if queue[q, LENGTH]:
-            visit[queue[q, TAIL], V_NEXT] = v
+        visit.next = NONE
+        if queue.length:
+            st.visit[queue.tail].next = v
         else:
-            queue[q, HEAD] = v
-        queue[q, TAIL] = v
-        queue[q, LENGTH] += 1
-        stage[WAITING_INTEGRAL, s] -= now
-        stage[WAITING, s] += 1
-        stage[MOST_WAITING, s] = max(stage[MOST_WAITING, s], stage[WAITING, s])
+            queue.head = v
+        queue.tail = v
+        queue.length += 1
+        stage.waiting_integral -= now
+        stage.waiting += 1
+        stage.most_waiting = max(stage.most_waiting, stage.waiting)
     return starts
 
 
-@njit(inline="always")
-def choose(m: Machine, st: State, s: int, key: np.uint64) -> int:
-    queue, first = st.queue, st.first_queue[s]
-    queues = st.first_queue[s + 1] - first
-    balancing = m.balancing[s]
-    best = first
-    if queues == 1 or balancing == SHARED:
-        pass
-    elif balancing == ROUND_ROBIN:
-        turn = st.stage[TURN, s]
-        st.stage[TURN, s] = (turn + 1) % queues
-        best = first + turn
-    else:
-        best = first + drawn(key, 0, queues)
-        load = queue[best, LENGTH] + queue[best, BUSY]
-        for j in range(1, m.choices[s]):  # none for RANDOM
-            other = first + drawn(key, j, queues)
-            if queue[other, LENGTH] + queue[other, BUSY] < load:
-                best, load = other, queue[other, LENGTH] + queue[other, BUSY]
+@inlined
+def choose(st: State, visit: Row, stage: Row) -> int:
+    best = stage.first_queue
+    if stage.queues > 1:
+        if stage.balancing == ROUND_ROBIN:
+            best = SLOT(best + stage.turn)
+            stage.turn = 0 if stage.turn + 1 == stage.queues else stage.turn + 1
+        else:
+            key = mix(st.request[visit.request].key, stage.name_hash)
+            best = SLOT(stage.first_queue + drawn(key, 0, stage.queues))
+            load = st.queue[best].length + st.queue[best].busy
+            for j in range(1, stage.choices):  # none for RANDOM
+                other = SLOT(stage.first_queue + drawn(key, j, stage.queues))
+                if st.queue[other].length + st.queue[other].busy < load:
+                    best = other
+                    load = st.queue[best].length + st.queue[best].busy
     return best
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@compiled
 def drawn(key: np.uint64, j: int, replicas: int) -> int:
-    return np.int64((mix(key, ROUTE + np.uint64(j)) >> U32) * np.uint64(replicas) >> U32)
+    return SLOT((mix(key, ROUTE + np.uint64(j)) >> U32) * np.uint64(replicas) >> U32)
 
 
-@njit(inline="always")
-def start(m: Machine, st: State, v: int, now: int) -> None:
-    visit, stage = st.visit, st.stage
-    s, r = visit[v, STAGE], visit[v, OWNER]
-    visit[v, STARTED] = now
-    time = service(m, s, mix(st.request_key[r], m.name_hash[s]), st.items[r, s])
-    st.queue[visit[v, QUEUE], BUSY] += 1
-    stage[IN_SERVICE, s] += 1
-    stage[BUSY_INTEGRAL, s] -= now
-    if visit[v, MEASURED]:
-        wait = now - visit[v, JOINED]
-        stage[STARTS, s] += 1
-        stage[SERVICE_SUM, s] += time
-        stage[WAIT_SUM, s] += wait
-        st.waits[s, bin_of(wait)] += 1
-    push(st.n, st.heap, now + time, FINISH << ID_BITS | visit[v, V_ID], v)
+@compiled
+def take_idle(queue: Row, idle: draws.Keys) -> int:
+    """The lowest idle worker of a queue."""
+    queue.idle -= 1
+    word = queue.low_word
+    while idle[queue.first_word + np.uint64(word)] == U0:
+        word += SLOT(1)
+    queue.low_word = word
+    bits = idle[queue.first_word + np.uint64(word)]
+    idle[queue.first_word + np.uint64(word)] = bits & (bits - U1)
+    return SLOT(queue.first_worker + 64 * word + SLOT(trailing_zeros(bits)))
 
 
-@njit(inline="always")
-def service(m: Machine, s: int, key: np.uint64, items: int) -> int:
+@compiled
+def give_idle(queue: Row, idle: draws.Keys, worker: int) -> None:
+    queue.idle += 1
+    place = np.uint64(worker - queue.first_worker)
+    word = SLOT(place >> U6)
+    queue.low_word = min(queue.low_word, word)
+    idle[queue.first_word + np.uint64(word)] |= U1 << (place & U63)
+
+
+@inlined
+def start(st: State, v: int, now: int) -> None:
+    visit = st.visit[v]
+    stage = st.stage[visit.stage]
+    visit.start = now
+    time = service(st, visit, stage)
+    st.queue[visit.queue].busy += 1
+    stage.in_service += 1
+    stage.busy_integral -= now
+    if visit.measured:
+        wait = now - visit.join
+        stage.starts += 1
+        stage.service_sum += time
+        stage.wait_sum += wait
+        st.waits[visit.stage, bin_of(wait)] += 1
+    push(st.clock[0], st.heap, now + time, FINISH << ID_BITS | visit.identity, v, NONE)
+
+
+@inlined
+def service(st: State, visit: Row, stage: Row) -> int:
     """R13."""
-    if m.hit_threshold[s] and np.int64(mix(key, CACHE) >> U1) < m.hit_threshold[s]:
-        time = m.hit_time[s]
+    key = mix(st.request[visit.request].key, stage.name_hash)
+    if stage.hit_threshold and np.int64(mix(key, CACHE) >> U1) < stage.hit_threshold:
+        time = stage.hit_time
     else:
-        work = np.float64(m.floor[s] + m.per_item[s] * items)
-        exact = quantile(m.tables, m.table[s], mix(key, SERVICE)) * work + 0.5
+        work = np.float64(stage.floor + stage.per_item * st.part[visit.request, visit.stage].items)
+        exact = quantile(st.tables, stage.table, mix(key, SERVICE)) * work + 0.5
         time = LONGEST_SERVICE if exact > LONGEST_SERVICE else max(1, np.int64(exact))
     return time
 
 
-@njit(inline="always")
-def finish(m: Machine, st: State, v: int, now: int) -> int:
+@inlined
+def finish(st: State, v: int, now: int) -> int:
     """The visit that takes the freed worker, or NONE."""
-    visit, queue, stage = st.visit, st.queue, st.stage
-    s, q, r = visit[v, STAGE], visit[v, QUEUE], visit[v, OWNER]
-    stage[BUSY_INTEGRAL, s] += now
-    stage[IN_SERVICE, s] -= 1
-    queue[q, BUSY] -= 1
+    visit = st.visit[v]
+    stage, queue, r = st.stage[visit.stage], st.queue[visit.queue], visit.request
+    stage.busy_integral += now
+    stage.in_service -= 1
+    queue.busy -= 1
     following = NONE
-    if queue[q, LENGTH]:
-        following = queue[q, HEAD]
-        queue[q, HEAD] = visit[following, V_NEXT]
-        queue[q, LENGTH] -= 1
-        stage[WAITING, s] -= 1
-        stage[WAITING_INTEGRAL, s] += now
-        visit[following, WORKER] = visit[v, WORKER]
+    if queue.length:
+        following = queue.head
+        queue.head = st.visit[following].next
+        queue.length -= 1
+        stage.waiting -= 1
+        stage.waiting_integral += now
+        st.visit[following].worker = visit.worker
     else:
-        give_idle(queue, st.idle, q, visit[v, WORKER])
-    answered = visit[v, V_OUTCOME] == OPEN
+        give_idle(queue, st.idle, visit.worker)
+    s = visit.stage
+    answered = visit.outcome == OPEN
     close(st, v, ANSWERED, now)
-    if answered and st.request[r, R_OUTCOME] == IN_FLIGHT:
-        answer(m, st, r, s, now)
+    if answered and st.request[r].outcome == IN_FLIGHT:
+        answer(st, r, s, now)
     release(st, r)
     return following
 
 
-@njit(inline="always")
-def answer(m: Machine, st: State, r: int, s: int, now: int) -> None:
-    st.request[r, UNANSWERED] -= 1
-    if st.request[r, UNANSWERED] == 0:
+@inlined
+def answer(st: State, r: int, s: int, now: int) -> None:
+    request, stage = st.request[r], st.stage[s]
+    request.unanswered -= 1
+    if request.unanswered == 0:
         end(st, r, COMPLETED, now)
-    items = min(st.items[r, s] if m.gives[s] == PASS_ON else m.gives[s], m.keeps[s])
-    for i in range(m.first_successor[s], m.first_successor[s + 1]):
-        successor = m.successors[i]
-        st.items[r, successor] += items
-        st.waits_for[r, successor] -= 1
-        if st.waits_for[r, successor] == 0:
-            send(m, st, r, successor, now)
+    items = min(st.part[r, s].items if stage.gives == PASS_ON else stage.gives, stage.keeps)
+    for i in range(stage.first_successor, stage.last_successor):
+        successor = st.successors[i]
+        part = st.part[r, successor]
+        part.items += items
+        part.waits_for -= 1
+        if part.waits_for == 0:
+            send(st, r, successor, now)
 
 
 # -- ends -------------------------------------------------------------------------------------------------------------
 
 
-@njit(inline="always")
+@inlined
 def time_out(st: State, key: int, slot: int, now: int) -> None:
     """Of a visit, or of the client (visit number 0). The slot may have gone to somebody else since."""
     identity = key & ID
     if identity & 0xFFFF == 0:
-        if st.request[slot, NUMBER] == identity >> 16:
+        if st.request[slot].number == identity >> 16:
             fail(st, slot, TIMED_OUT, now)
-    elif st.visit[slot, V_ID] == identity and st.visit[slot, V_OUTCOME] == OPEN:
-        st.visit[slot, V_OUTCOME] = EXPIRED  # its worker does not know, and carries on
-        fail(st, st.visit[slot, OWNER], TIMED_OUT, now)
+    elif st.visit[slot].identity == identity and st.visit[slot].outcome == OPEN:
+        st.visit[slot].outcome = EXPIRED  # its worker does not know, and carries on
+        fail(st, st.visit[slot].request, TIMED_OUT, now)
 
 
-@njit(inline="always")
+@inlined
 def fail(st: State, r: int, outcome: int, now: int) -> None:
-    if st.request[r, R_OUTCOME] == IN_FLIGHT:
+    if st.request[r].outcome == IN_FLIGHT:
         end(st, r, outcome, now)
 
 
-@njit(inline="always")
+@inlined
 def end(st: State, r: int, outcome: int, now: int) -> None:
-    request, ended, row = st.request, st.ended, st.n[ENDED]
-    st.n[ENDED] = row + 1
-    request[r, R_OUTCOME] = outcome
-    ended[row, 0] = request[r, NUMBER]
-    ended[row, 1] = request[r, ARRIVED]
-    ended[row, 2] = now
-    ended[row, 3] = outcome
+    clock, request = st.clock[0], st.request[r]
+    ended = st.ended[clock.ended]
+    clock.ended += 1
+    request.outcome = outcome
+    ended.number = request.number
+    ended.arrival = request.arrival
+    ended.end = now
+    ended.outcome = outcome
 
 
-@njit(inline="always")
+@inlined
 def close(st: State, v: int, outcome: int, now: int) -> None:
     """The visit is over for its stage as well; an expired one stays expired. Its slot is free."""
-    n, visit = st.n, st.visit
-    if visit[v, V_OUTCOME] == OPEN:
-        visit[v, V_OUTCOME] = outcome
-    if n[KEEP_TRACE]:
-        record(visit, st.trace, v, now, n[TRACED])
-        n[TRACED] += 1
-    visit[v, V_ID] = NONE
-    visit[v, V_NEXT] = n[FREE_VISIT]
-    n[FREE_VISIT] = v
-    n[FREE_VISITS] += 1
-    st.request[visit[v, OWNER], OPEN_VISITS] -= 1
+    clock, visit = st.clock[0], st.visit[v]
+    if visit.outcome == OPEN:
+        visit.outcome = outcome
+    if clock.keep_trace:
+        record(visit, st.trace, clock.traced, now)
+        clock.traced += 1
+    visit.identity = -1
+    visit.next = clock.free_visit
+    clock.free_visit = v
+    clock.free_visits += 1
+    st.request[visit.request].open_visits -= 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
-def record(visit: Ints, trace: Ints, v: int, now: int, row: int) -> None:
-    trace[row, 0] = visit[v, V_ID] >> 16
-    trace[row, 1] = visit[v, V_ID] & 0xFFFF
-    trace[row, 2] = visit[v, STAGE]
-    trace[row, 3] = visit[v, SENT]
-    trace[row, 4] = visit[v, JOINED]
-    trace[row, 5] = visit[v, STARTED]
+@compiled
+def record(visit: Row, trace: Ints, row: int, now: int) -> None:
+    trace[row, 0] = visit.identity >> 16
+    trace[row, 1] = visit.identity & 0xFFFF
+    trace[row, 2] = visit.stage
+    trace[row, 3] = visit.send
+    trace[row, 4] = visit.join
+    trace[row, 5] = visit.start
     trace[row, 6] = now
-    trace[row, 7] = visit[v, WORKER]
-    trace[row, 8] = visit[v, V_OUTCOME]
+    trace[row, 7] = visit.worker if visit.start >= 0 else -1
+    trace[row, 8] = visit.outcome
 
 
-@njit(inline="always")
+@inlined
 def release(st: State, r: int) -> None:
     """Free the slot of a request that has ended and has no visit left."""
-    n, request = st.n, st.request
-    if request[r, OPEN_VISITS] == 0 and request[r, R_OUTCOME] != IN_FLIGHT:
-        request[r, NUMBER] = NONE
-        request[r, R_NEXT] = n[FREE_REQUEST]
-        n[FREE_REQUEST] = r
-        n[FREE_REQUESTS] += 1
+    clock, request = st.clock[0], st.request[r]
+    if request.open_visits == 0 and request.outcome != IN_FLIGHT:
+        request.number = -1
+        request.next = clock.free_request
+        clock.free_request = r
+        clock.free_requests += 1
 
 
 # -- the loop ---------------------------------------------------------------------------------------------------------
 
 
-@njit(inline="always")
-def has_room(m: Machine, st: State) -> bool:
+@inlined
+def has_room(st: State) -> bool:
     """Whether the next event, whatever it does, fits: it sends at most a visit a stage, with two events each."""
-    n = st.n
-    most = 2 * len(m.replicas) + 4
+    clock = st.clock[0]
+    most = 2 * len(st.stage) + 4
     return (
-        n[HEAP] + most <= len(st.heap)
-        and n[FREE_VISITS] >= most
-        and n[FREE_REQUESTS] >= 1
-        and n[ENDED] + most <= len(st.ended)
-        and (n[KEEP_TRACE] == 0 or n[TRACED] + most <= len(st.trace))
+        clock.pending + most <= len(st.heap)
+        and clock.free_timers >= most
+        and clock.free_visits >= most
+        and clock.free_requests >= 1
+        and clock.ended + most <= len(st.ended)
+        and (clock.keep_trace == 0 or clock.traced + most <= len(st.trace))
     )
 
 
-@njit(cache=True, nogil=True, _nrt=False)
-def advance(m: Machine, st: State, until: int) -> int:
+@compiled
+def advance(st: State, until: int) -> int:
     """Run all events before `until`; each followed by its agenda, the visits that join at the same instant (R6)."""
-    n, heap, agenda = st.n, st.heap, st.agenda
+    clock = st.clock[0]
     while True:
-        if n[ARRIVAL] == n[ARRIVALS]:
+        if clock.arrival == clock.arrivals:
             return MORE_ARRIVALS
-        if not has_room(m, st):
+        if not has_room(st):
             return MORE_ROOM
-        now = st.arrival_times[n[ARRIVAL]]
-        key = SEND << ID_BITS | (n[FIRST] + n[ARRIVAL]) << 16
-        from_heap = n[HEAP] > 0 and (heap[0, 0] < now or (heap[0, 0] == now and heap[0, 1] < key))
+        now = st.arrival_times[clock.arrival]
+        key = SEND << ID_BITS | (clock.first + clock.arrival) << 16
+        first = st.heap[0]
+        from_heap = clock.pending > 0 and (first.time < now or (first.time == now and first.key < key))
         if from_heap:
-            now, key = heap[0, 0], heap[0, 1]
+            now = first.time
         if now >= until:
             return DONE
-        n[EVENTS] += 1
-        n[AGENDA] = 0
+        clock.events += 1
+        clock.agenda = 0
         starting = NONE
         if from_heap:
-            slot = heap[0, 2]
-            pop(n, heap)
+            key, slot = first.key, first.slot
+            drop_first(st)
             kind = key >> ID_BITS
             if kind == FINISH:
-                starting = finish(m, st, slot, now)
+                starting = finish(st, slot, now)
             elif kind == TIMER:
                 time_out(st, key, slot, now)
             else:
-                agenda[0] = slot
-                n[AGENDA] = 1
+                st.agenda[0] = slot
+                clock.agenda = 1
         else:
-            arrive(m, st, now)
-        done = 0
+            arrive(st, now)
+        done = SLOT(0)
         while True:
             if starting != NONE:
-                start(m, st, starting, now)
+                start(st, starting, now)
                 starting = NONE
-            if done == n[AGENDA]:
+            if done == clock.agenda:
                 break
-            if join(m, st, agenda[done], now):
-                starting = agenda[done]
-            done += 1
+            joining = st.agenda[done]
+            if join(st, joining, now):
+                starting = joining
+            done += SLOT(1)
 
 
 # -- the plane --------------------------------------------------------------------------------------------------------
@@ -534,7 +619,6 @@ class CompiledRequests:
     engine = "compiled"
 
     def __init__(self, machine: Machine, arrivals: ArrivalStream, keep_trace: bool = False) -> None:
-        self._machine = machine
         self._stream = arrivals
         self._state = _state(machine, keep_trace)
         self._fetch()
@@ -542,12 +626,12 @@ class CompiledRequests:
     @property
     def events(self) -> int:
         """Events processed so far."""
-        return int(self._state.n[EVENTS])
+        return int(self._state.clock["events"][0])
 
     def advance(self, until: int) -> None:
         """Run all request events strictly before `until` ns."""
         until = min(until, NEVER)
-        while (status := advance(self._machine, self._state, until)) != DONE:
+        while (status := advance(self._state, until)) != DONE:
             if status == MORE_ARRIVALS:
                 self._fetch()
             else:
@@ -556,119 +640,126 @@ class CompiledRequests:
     def _fetch(self) -> None:
         chunk = self._stream.chunk(CHUNK)
         self._state = self._state._replace(arrival_times=chunk.times, arrival_keys=chunk.keys)
-        n = self._state.n
-        n[ARRIVAL], n[ARRIVALS], n[FIRST] = 0, len(chunk.times), chunk.first
+        clock = self._state.clock[0]
+        clock["arrival"], clock["arrivals"], clock["first"] = 0, len(chunk.times), chunk.first
 
     def _grow(self) -> None:
         """Double what is nearly full."""
         st = self._state
-        n, most = st.n, 2 * self._machine.stages + 4
-        if n[HEAP] + most > len(st.heap):
+        clock, most = st.clock[0], 2 * len(st.stage) + 4
+        if clock["pending"] + most > len(st.heap):
             st = st._replace(heap=_doubled(st.heap))
-        if n[ENDED] + most > len(st.ended):
+        if clock["ended"] + most > len(st.ended):
             st = st._replace(ended=_doubled(st.ended))
-        if n[KEEP_TRACE] and n[TRACED] + most > len(st.trace):
+        if clock["keep_trace"] and clock["traced"] + most > len(st.trace):
             st = st._replace(trace=_doubled(st.trace))
-        if n[FREE_VISITS] < most:
-            slots = len(st.visit)
-            st = st._replace(visit=_doubled(st.visit))
-            _link(st.visit, V_NEXT, slots, n, FREE_VISIT, FREE_VISITS)
-        if n[FREE_REQUESTS] < 1:
-            slots = len(st.request)
-            st = st._replace(
-                request=_doubled(st.request),
-                request_key=_doubled(st.request_key),
-                waits_for=_doubled(st.waits_for),
-                items=_doubled(st.items),
-            )
-            _link(st.request, R_NEXT, slots, n, FREE_REQUEST, FREE_REQUESTS)
+        if clock["free_timers"] < most:
+            st = st._replace(timer=_more_slots(st.timer, clock, "timer"))
+        if clock["free_visits"] < most:
+            st = st._replace(visit=_more_slots(st.visit, clock, "visit"))
+        if clock["free_requests"] < 1:
+            st = st._replace(request=_more_slots(st.request, clock, "request"), part=_doubled(st.part))
         self._state = st
 
     def measure(self, on: bool) -> None:
         """Visits that join from now on are (not) tallied; the largest queue is taken anew."""
-        self._state.n[MEASURING] = on
-        self._state.stage[MOST_WAITING] = self._state.stage[WAITING]
+        self._state.clock["measuring"] = on
+        self._state.stage["most_waiting"] = self._state.stage["waiting"]
 
     def waiting(self) -> Ints:
         """Visits waiting now, by stage."""
-        return self._state.stage[WAITING].copy()
+        return self._state.stage["waiting"].copy()
 
     def most_waiting(self) -> Ints:
         """Most visits waiting at a time since `measure`, by stage."""
-        return self._state.stage[MOST_WAITING].copy()
+        return self._state.stage["most_waiting"].copy()
 
     def integrals(self, now: int) -> tuple[Ints, Ints]:
         """Time integrals from 0 to now of the visits waiting and in service, by stage (ns)."""
         stage = self._state.stage
         return (
-            stage[WAITING_INTEGRAL] + stage[WAITING] * now,
-            stage[BUSY_INTEGRAL] + stage[IN_SERVICE] * now,
+            stage["waiting_integral"] + stage["waiting"] * now,
+            stage["busy_integral"] + stage["in_service"] * now,
         )
 
     def take_ended(self) -> Ended:
         """The requests that ended since the last call."""
         st = self._state
-        rows = st.ended[: st.n[ENDED]].copy()
-        st.n[ENDED] = 0
-        return Ended(*rows.T)
+        rows = st.ended[: st.clock["ended"][0]]
+        st.clock["ended"] = 0
+        return Ended(*(rows[name].copy() for name in Ended._fields))
 
     def tally(self) -> StageTally:
         """Counts of the visits that joined while measuring, by stage."""
         st = self._state
-        rows = (SENDS, JOINS, STARTS, REJECTIONS, WAIT_SUM, SERVICE_SUM)
-        return StageTally(*(st.stage[row].copy() for row in rows), waits=st.waits.copy())
+        return StageTally(*(st.stage[name].copy() for name in StageTally._fields[:-1]), waits=st.waits.copy())
 
     def trace(self) -> Trace:
         """Every visit so far, unfinished ones included (`keep_trace`)."""
         st = self._state
-        unfinished = np.flatnonzero(st.visit[:, V_ID] != NONE)
+        unfinished = st.visit[st.visit["identity"] >= 0]
         rows = np.empty((len(unfinished), FIELDS), dtype=np.int64)
-        for row, slot in enumerate(unfinished):
-            record(st.visit, rows, slot, NONE, row)
-        return sorted_trace(np.concatenate([st.trace[: st.n[TRACED]], rows]))
+        for row, visit in enumerate(unfinished):
+            record(visit, rows, SLOT(row), NOT_YET)
+        return sorted_trace(np.concatenate([st.trace[: st.clock["traced"][0]], rows]))
 
 
 def _state(machine: Machine, keep_trace: bool) -> State:
-    stages, queues, workers = machine.stages, machine.queues(), machine.workers()
-    first_queue = np.concatenate([[0], np.cumsum(queues)])
-    per_queue = np.repeat(workers // queues, queues)
-    queue = np.zeros((int(queues.sum()), QUEUE_COLUMNS), dtype=np.int64)
-    queue[:, IDLE] = per_queue
-    queue[:, FIRST_IDLE] = np.cumsum(per_queue) - per_queue
-    room = ROOM
-    st = State(
-        n=np.zeros(SCALARS, dtype=np.int64),
+    stages, queues = machine.stages, machine.queues()
+    clock = np.zeros(1, dtype=CLOCK)
+    clock["client_timeout"], clock["keep_trace"] = machine.client_timeout, keep_trace
+    for pool in ("request", "visit", "timer"):
+        clock[f"free_{pool}"] = NONE
+    stage = np.zeros(stages, dtype=STAGE)
+    for name in set(STAGE.names or ()) & set(Machine._fields) - {"first_successor"}:
+        stage[name] = getattr(machine, name)
+    stage["hit_time"] = np.maximum(1, machine.hit_time)  # every delay is at least 1 ns
+    stage["first_successor"], stage["last_successor"] = machine.first_successor[:-1], machine.first_successor[1:]
+    stage["first_queue"], stage["queues"] = np.cumsum(queues) - queues, queues
+    per_queue = np.repeat(machine.workers() // queues, queues)
+    words = -(-per_queue // 64)
+    queue = np.zeros(len(per_queue), dtype=QUEUE)
+    queue["idle"] = per_queue
+    queue["first_word"] = np.cumsum(words) - words
+    queue["first_worker"] = per_queue * (np.arange(len(queue)) - np.repeat(stage["first_queue"], queues))
+    idle = np.full(int(words.sum()), draws.MASK, dtype=np.uint64)
+    idle[np.cumsum(words) - 1] >>= ((64 - per_queue % 64) % 64).astype(np.uint64)
+    lane = np.zeros(2 * stages + 1, dtype=LANE)
+    lane["head"] = NONE
+    return State(
+        clock=clock,
         arrival_times=np.zeros(0, dtype=np.int64),
         arrival_keys=np.zeros(0, dtype=np.uint64),
-        heap=np.zeros((room, 3), dtype=np.int64),
-        request=np.zeros((room, REQUEST_COLUMNS), dtype=np.int64),
-        request_key=np.zeros(room, dtype=np.uint64),
-        waits_for=np.zeros((room, stages), dtype=np.int64),
-        items=np.zeros((room, stages), dtype=np.int64),
-        visit=np.zeros((room, VISIT_COLUMNS), dtype=np.int64),
+        heap=np.zeros(ROOM, dtype=EVENT),
+        timer=_more_slots(np.zeros(0, dtype=TIMED), clock[0], "timer"),
+        lane=lane,
+        request=_more_slots(np.zeros(0, dtype=REQUEST), clock[0], "request"),
+        part=np.zeros((ROOM, stages), dtype=PART),
+        visit=_more_slots(np.zeros(0, dtype=VISIT), clock[0], "visit"),
         queue=queue,
-        first_queue=first_queue,
-        idle=np.concatenate([np.arange(w, dtype=np.int64) for w in workers]),
-        stage=np.zeros((STAGE_ROWS, stages), dtype=np.int64),
+        idle=idle,
+        stage=stage,
+        successors=machine.successors.astype(SLOT),
+        sources=machine.sources.astype(SLOT),
+        tables=machine.tables,
         waits=np.zeros((stages, histogram.BINS), dtype=np.int64),
-        agenda=np.zeros(stages + 1, dtype=np.int64),
-        ended=np.zeros((room, 4), dtype=np.int64),
-        trace=np.zeros((room if keep_trace else 1, FIELDS), dtype=np.int64),
+        agenda=np.zeros(stages + 1, dtype=SLOT),
+        ended=np.zeros(ROOM, dtype=ENDED),
+        trace=np.zeros((ROOM if keep_trace else 1, FIELDS), dtype=np.int64),
     )
-    st.n[FREE_VISIT] = st.n[FREE_REQUEST] = NONE
-    st.n[KEEP_TRACE] = keep_trace
-    _link(st.visit, V_NEXT, 0, st.n, FREE_VISIT, FREE_VISITS)
-    _link(st.request, R_NEXT, 0, st.n, FREE_REQUEST, FREE_REQUESTS)
-    return st
 
 
-def _link(slots: Ints, column: int, first: int, n: Ints, head: int, count: int) -> None:
-    """Put the slots from `first` on before the others in the free list."""
-    slots[first:, 0] = NONE  # NUMBER and V_ID: belongs to nobody
-    slots[first:-1, column] = np.arange(first + 1, len(slots))
-    slots[-1, column] = n[head]
-    n[head] = first
-    n[count] += len(slots) - first
+def _more_slots(pool: Records, clock: Row, name: str) -> Records:
+    """The pool doubled (ROOM at first), its new slots before the others in the free list, and nobody's."""
+    first = len(pool)
+    grown = np.concatenate([pool, np.zeros(first or ROOM, dtype=pool.dtype)])
+    grown["next"][first:-1] = np.arange(first + 1, len(grown))
+    grown["next"][-1] = clock[f"free_{name}"]
+    if owner := {"request": "number", "visit": "identity"}.get(name):
+        grown[owner][first:] = -1
+    clock[f"free_{name}"] = first
+    clock[f"free_{name}s"] += len(grown) - first
+    return grown
 
 
 def _doubled(array: Any) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 import simpy
 
 from simulator import draws, histogram
-from simulator.network import LEAST_OF, NEVER, PASS_ON, RANDOM, ROUND_ROBIN, SHARED, Ints, Machine
+from simulator.network import LEAST_OF, NEVER, PASS_ON, RANDOM, ROUND_ROBIN, Ints, Machine
 from simulator.plane import LONGEST_SERVICE, Ended, StageTally
 from simulator.semantics import FINISH, SEND, TIMER, RequestEnd, Trace, Visit, VisitEnd, sorted_trace
 from simulator.workload import ArrivalStream
@@ -23,64 +23,78 @@ from simulator.workload import ArrivalStream
 CHUNK = 512  # requests whose luck is drawn at once
 
 
-def _priority(kind: int, request: int, visit: int) -> Any:
-    """R6: SimPy orders events of an instant by this number; its own priorities, 0 and 1, come before all of ours."""
-    return kind << 60 | request << 16 | visit
+# R6: SimPy orders the events of an instant by priority; its own, 0 and 1, come before all of ours. To these the
+# identity of the visit is added: request << 16 | visit.
+FINISHES: Any = FINISH << 60
+TIMES_OUT: Any = TIMER << 60
+SENDS: Any = SEND << 60
+
+# Names of this module: an enum's are looked up in two steps, twelve times a visit.
+OPEN, ANSWERED, TURNED_AWAY, EXPIRED = VisitEnd
+IN_FLIGHT, COMPLETED, REJECTED, TIMED_OUT = (
+    RequestEnd.IN_FLIGHT, RequestEnd.COMPLETED, RequestEnd.REJECTED, RequestEnd.TIMED_OUT,
+)  # fmt: skip
 
 
 class _Event(simpy.Event):
-    """An event that is sure to happen, like `simpy.Timeout`, but with a priority of ours."""
+    """An event that is sure to happen, like `simpy.Timeout`, but with a priority of ours.
+
+    It has one callback and nobody else waits for it, so that a list of callbacks may be shared.
+    """
 
     _ok = True
     _value: Any = None
 
 
 class _Due(_Event):
-    """Something due for a visit: the end of its hop, its time-out."""
+    """Something due for a visit or a request: the end of a hop, a time-out."""
 
-    def __init__(self, env: simpy.Environment, handler: Callable[[Any], None], subject: Any) -> None:
-        self.env = env
-        self.callbacks = [handler]
+    def __init__(self, callbacks: list[Callable[[Any], None]], subject: Any) -> None:
+        self.callbacks = callbacks
         self.subject = subject
 
 
 class _Visit(_Event):
-    """A visit, and the SimPy event of its end."""
+    """A visit, and the SimPy event of its finish."""
 
-    def __init__(self, request: _Request, number: int, stage: _Stage, now: int) -> None:
+    outcome = OPEN
+    join = start = end = worker = -1
+    measured = False
+
+    def __init__(self, request: _Request, identity: int, stage: _Stage, now: int) -> None:
         self.request = request
-        self.number = number
+        self.identity = identity
         self.stage = stage
-        self.outcome = VisitEnd.OPEN
         self.send = now
-        self.join = self.start = self.end = self.worker = -1
-        self.measured = False
 
 
 class _Request:
-    __slots__ = ("arrival", "items", "luck", "number", "outcome", "row", "unanswered", "visits", "waits_for")
+    outcome = IN_FLIGHT
 
-    def __init__(self, number: int, arrival: int, luck: _Luck, row: int, waits_for: list[int]) -> None:
-        self.number = number
+    def __init__(self, identity: int, arrival: int, luck: _Luck, row: int, waits_for: list[int]) -> None:
+        self.identity = identity  # that of its latest visit
         self.arrival = arrival
         self.luck = luck
         self.row = row  # its place in `luck`
-        self.outcome = RequestEnd.IN_FLIGHT
-        self.visits = 0
         self.waits_for = waits_for  # by stage: how many stages must still answer first
-        self.items = [0] * len(waits_for)  # by stage: items handed to it so far
         self.unanswered = len(waits_for)
+        self.items = [0] * self.unanswered  # by stage: items handed to it so far
 
 
 class _Queue:
     """A queue and the workers that serve it: of a replica, or of a whole stage with shared balancing."""
 
-    __slots__ = ("busy", "idle", "waiting")
+    __slots__ = ("idle", "waiting", "workers")
 
     def __init__(self, first_worker: int, workers: int) -> None:
+        self.workers = workers
         self.idle = list(range(first_worker, first_worker + workers))  # a heap: the lowest is taken
-        self.busy = 0
         self.waiting: deque[_Visit] = deque()
+
+    @property
+    def busy(self) -> int:
+        """Workers in service."""
+        return self.workers - len(self.idle)
 
 
 class _Stage:
@@ -96,17 +110,17 @@ class _Stage:
         self.per_item = int(machine.per_item[index])
         self.gives = int(machine.gives[index])
         self.keeps = int(machine.keeps[index])
-        self.hit_time = int(machine.hit_time[index])
         first, last = machine.first_successor[index], machine.first_successor[index + 1]
-        self.successors: list[int] = machine.successors[first:last].tolist()
+        self.following: list[int] = machine.successors[first:last].tolist()
+        self.successors: list[_Stage] = []  # the same as stages, once they are there
         queues = int(machine.queues()[index])
         workers = int(machine.workers()[index]) // queues
         self.queues = [_Queue(q * workers, workers) for q in range(queues)]
+        self.single = queues == 1
         self.turn = 0  # of ROUND_ROBIN
-        self.waiting = self.busy = self.most_waiting = 0
+        self.waiting = self.most_waiting = 0
         self.waiting_integral = self.busy_integral = 0  # sum of -t at each rise and +t at each fall
-        self.sends = self.joins = self.starts = self.rejections = 0
-        self.service_sum = 0
+        self.sends = self.joins = self.rejections = self.service_sum = 0
         self.waits: list[int] = []
 
 
@@ -115,16 +129,21 @@ class _Luck:
 
     def __init__(self, machine: Machine, keys: draws.Keys) -> None:
         self.unit: list[list[float]] = []
-        self.hit: list[list[bool] | None] = []
+        self.service: list[list[int]] = []  # ns (R13); 0 where it depends on the items
         self.route: list[list[Any] | None] = []
         for s in range(machine.stages):
             visit = draws.mix_many(keys, machine.name_hash[s])
             unit = draws.quantiles(machine.tables[machine.table[s]], draws.mix_many(visit, draws.SERVICE))
+            hit = draws.mix_many(visit, draws.CACHE) >> np.uint64(1) < np.uint64(machine.hit_threshold[s])
+            fixed = np.zeros(len(keys)) if machine.per_item[s] else _rounded(unit * float(machine.floor[s]))
             self.unit.append(unit.tolist())
-            threshold = int(machine.hit_threshold[s])
-            cached = draws.mix_many(visit, draws.CACHE) >> np.uint64(1) < np.uint64(threshold)
-            self.hit.append(cached.tolist() if threshold else None)
+            self.service.append(np.where(hit, max(1, machine.hit_time[s]), fixed).astype(np.int64).tolist())
             self.route.append(_routes(machine, s, visit))
+
+
+def _rounded(service: draws.Floats) -> draws.Floats:
+    """To whole nanoseconds, at least one."""
+    return np.clip(np.floor(service + 0.5), 1, LONGEST_SERVICE)
 
 
 def _routes(machine: Machine, stage: int, visit: draws.Keys) -> list[Any] | None:
@@ -158,7 +177,11 @@ class SimPyRequests:
         self._stream = arrivals
         self._stages = [_Stage(machine, s) for s in range(machine.stages)]
         self._predecessors: list[int] = machine.predecessors.tolist()
+        for stage in self._stages:
+            stage.successors = [self._stages[s] for s in stage.following]
         self._sources = [self._stages[s] for s in machine.sources.tolist()]
+        self._arrives, self._joins, self._finishes = [self._arrive], [self._hop_ends], [self._finish]
+        self._times_out, self._client_times_out = [self._visit_times_out], [self._request_times_out]
         self._trace: list[Visit] | None = [] if keep_trace else None
         self._open: dict[_Visit, None] = {}
         self._ended: list[tuple[int, int, int, int]] = []
@@ -175,54 +198,52 @@ class SimPyRequests:
     def _await_arrival(self) -> None:
         if self._row == len(self._times):
             self._refill()
-        arrival = _Due(self.env, self._arrive, None)
-        priority = _priority(SEND, self._first + self._row, 0)
-        self.env.schedule(arrival, priority, self._times[self._row] - self.env.now)
+        identity = self._first + self._row << 16
+        self.env.schedule(_Due(self._arrives, identity), SENDS + identity, self._times[self._row] - self.env.now)
 
-    def _arrive(self, _: _Due) -> None:
+    def _arrive(self, due: _Due) -> None:
         self.events += 1
         now = self.env.now
-        request = _Request(self._first + self._row, now, self._luck, self._row, self._predecessors.copy())
+        request = _Request(due.subject, now, self._luck, self._row, self._predecessors.copy())
         self._row += 1
         timeout = self._machine.client_timeout
         if timeout < NEVER:
-            self._at(now + timeout, TIMER, request.number, 0, self._client_times_out, request)
+            self.env.schedule(_Due(self._client_times_out, request), TIMES_OUT + request.identity, timeout)
         for stage in self._sources:
             self._send(request, stage, now)
         self._await_arrival()
 
     def _send(self, request: _Request, stage: _Stage, now: int) -> None:
-        request.visits += 1
-        visit = _Visit(request, request.visits, stage, now)
+        request.identity += 1
+        visit = _Visit(request, request.identity, stage, now)
         if self._trace is not None:
             self._open[visit] = None
         if self.measuring:
             stage.sends += 1
         if stage.timeout < NEVER:
-            self._at(now + stage.timeout, TIMER, request.number, visit.number, self._times_out, visit)
+            self.env.schedule(_Due(self._times_out, visit), TIMES_OUT + visit.identity, stage.timeout)
         if stage.hop:
-            self._at(now + stage.hop, SEND, request.number, visit.number, self._hop_ends, visit)
+            self.env.schedule(_Due(self._joins, visit), SENDS + visit.identity, stage.hop)
         else:
-            self._join(visit, now)
+            self._join(visit, stage, now)
 
     def _hop_ends(self, due: _Due) -> None:
         self.events += 1
-        self._join(due.subject, self.env.now)
+        self._join(due.subject, due.subject.stage, self.env.now)
 
-    def _join(self, visit: _Visit, now: int) -> None:
-        stage = visit.stage
+    def _join(self, visit: _Visit, stage: _Stage, now: int) -> None:
         visit.join = now
-        queue = self._choose(visit, stage)
+        visit.queue = queue = stage.queues[0] if stage.single else self._choose(visit.request, stage)
         if self.measuring:
             visit.measured = True
             stage.joins += 1
         if queue.idle:
-            self._start(visit, queue, heappop(queue.idle), now)
+            self._start(visit, stage, heappop(queue.idle), now)
         elif len(queue.waiting) >= stage.queue_limit:
             stage.rejections += visit.measured
             visit.end = now
-            self._close(visit, VisitEnd.REJECTED)
-            self._fail(visit.request, RequestEnd.REJECTED, now)
+            self._close(visit, TURNED_AWAY)
+            self._fail(visit.request, REJECTED, now)
         else:
             queue.waiting.append(visit)
             stage.waiting_integral -= now
@@ -230,51 +251,39 @@ class SimPyRequests:
             if stage.waiting > stage.most_waiting:
                 stage.most_waiting = stage.waiting
 
-    def _choose(self, visit: _Visit, stage: _Stage) -> _Queue:
+    def _choose(self, request: _Request, stage: _Stage) -> _Queue:
         queues = stage.queues
-        balancing = stage.balancing
-        if balancing == SHARED or len(queues) == 1:
-            return queues[0]
-        if balancing == ROUND_ROBIN:
+        if stage.balancing == ROUND_ROBIN:
             chosen = queues[stage.turn]
             stage.turn = (stage.turn + 1) % len(queues)
             return chosen
-        request = visit.request
         route = request.luck.route[stage.index]
         assert route is not None
         drawn = route[request.row]
-        if balancing == RANDOM:
+        if stage.balancing == RANDOM:
             return queues[drawn]
         best = queues[drawn[0]]
-        load = len(best.waiting) + best.busy
+        load = len(best.waiting) - len(best.idle)  # and the workers, of which all have as many
         for replica in drawn[1:]:
             other = queues[replica]
-            if len(other.waiting) + other.busy < load:
-                best, load = other, len(other.waiting) + other.busy
+            if len(other.waiting) - len(other.idle) < load:
+                best, load = other, len(other.waiting) - len(other.idle)
         return best
 
-    def _start(self, visit: _Visit, queue: _Queue, worker: int, now: int) -> None:
-        stage, request = visit.stage, visit.request
+    def _start(self, visit: _Visit, stage: _Stage, worker: int, now: int) -> None:
         visit.start = now
         visit.worker = worker
-        service = self._service(stage, request)
-        queue.busy += 1
-        stage.busy += 1
+        request = visit.request
+        service = request.luck.service[stage.index][request.row] or self._by_items(stage, request)
         stage.busy_integral -= now
         if visit.measured:
-            stage.starts += 1
             stage.service_sum += service
             stage.waits.append(now - visit.join)
-        visit.env = self.env
-        visit.queue = queue
-        visit.callbacks = [self._finish]
-        self.env.schedule(visit, _priority(FINISH, request.number, visit.number), service)
+        visit.callbacks = self._finishes
+        self.env.schedule(visit, FINISHES + visit.identity, service)
 
-    def _service(self, stage: _Stage, request: _Request) -> int:
+    def _by_items(self, stage: _Stage, request: _Request) -> int:
         """R13."""
-        hit = request.luck.hit[stage.index]
-        if hit is not None and hit[request.row]:
-            return stage.hit_time
         work = float(stage.floor + stage.per_item * request.items[stage.index])
         exact = request.luck.unit[stage.index][request.row] * work + 0.5
         return 1 if exact < 1.0 else LONGEST_SERVICE if exact > LONGEST_SERVICE else int(exact)
@@ -285,66 +294,58 @@ class SimPyRequests:
         stage, queue, request = visit.stage, visit.queue, visit.request
         visit.end = now
         stage.busy_integral += now
-        stage.busy -= 1
-        queue.busy -= 1
         if queue.waiting:
-            following = queue.waiting.popleft()
             stage.waiting -= 1
             stage.waiting_integral += now
-            self._start(following, queue, visit.worker, now)
+            self._start(queue.waiting.popleft(), stage, visit.worker, now)
         else:
             heappush(queue.idle, visit.worker)
-        answered = visit.outcome == VisitEnd.OPEN
-        self._close(visit, VisitEnd.ANSWERED)
-        if answered and request.outcome == RequestEnd.IN_FLIGHT:
+        if visit.outcome is OPEN and request.outcome is IN_FLIGHT:
             self._answer(stage, request, now)
+        self._close(visit, ANSWERED)
 
     def _answer(self, stage: _Stage, request: _Request, now: int) -> None:
         request.unanswered -= 1
         if request.unanswered == 0:
-            self._end(request, RequestEnd.COMPLETED, now)
-            return
-        items = min(request.items[stage.index] if stage.gives == PASS_ON else stage.gives, stage.keeps)
+            self._end(request, COMPLETED, now)
+        items = request.items[stage.index] if stage.gives == PASS_ON else stage.gives
+        if items > stage.keeps:
+            items = stage.keeps
         for successor in stage.successors:
-            request.items[successor] += items
-            request.waits_for[successor] -= 1
-            if request.waits_for[successor] == 0:
-                self._send(request, self._stages[successor], now)
+            index = successor.index
+            request.items[index] += items
+            request.waits_for[index] -= 1
+            if request.waits_for[index] == 0:
+                self._send(request, successor, now)
 
     # -- ends -------------------------------------------------------------------------------------------------------
 
-    def _times_out(self, due: _Due) -> None:
+    def _visit_times_out(self, due: _Due) -> None:
         self.events += 1
         visit: _Visit = due.subject
-        if visit.outcome == VisitEnd.OPEN:
-            visit.outcome = VisitEnd.EXPIRED  # its worker does not know, and carries on
-            self._fail(visit.request, RequestEnd.TIMED_OUT, self.env.now)
+        if visit.outcome is OPEN:
+            visit.outcome = EXPIRED  # its worker does not know, and carries on
+            self._fail(visit.request, TIMED_OUT, self.env.now)
 
-    def _client_times_out(self, due: _Due) -> None:
+    def _request_times_out(self, due: _Due) -> None:
         self.events += 1
-        self._fail(due.subject, RequestEnd.TIMED_OUT, self.env.now)
+        self._fail(due.subject, TIMED_OUT, self.env.now)
 
     def _fail(self, request: _Request, outcome: RequestEnd, now: int) -> None:
-        if request.outcome == RequestEnd.IN_FLIGHT:
+        if request.outcome is IN_FLIGHT:
             self._end(request, outcome, now)
 
     def _end(self, request: _Request, outcome: RequestEnd, now: int) -> None:
         request.outcome = outcome
-        self._ended.append((request.number, request.arrival, now, outcome))
+        self._ended.append((request.identity >> 16, request.arrival, now, outcome))
 
     def _close(self, visit: _Visit, outcome: VisitEnd) -> None:
         """The visit is over for its stage as well; an expired one stays expired."""
-        if visit.outcome == VisitEnd.OPEN:
+        if visit.outcome is OPEN:
             visit.outcome = outcome
         if self._trace is not None:
             del self._open[visit]
             self._trace.append(_row(visit))
-
-    def _at(
-        self, time: int, kind: int, request: int, visit: int, handler: Callable[[Any], None], subject: Any
-    ) -> None:
-        due = _Due(self.env, handler, subject)
-        self.env.schedule(due, _priority(kind, request, visit), time - self.env.now)
 
     # -- what control sees ------------------------------------------------------------------------------------------
 
@@ -368,7 +369,7 @@ class SimPyRequests:
     def integrals(self, now: int) -> tuple[Ints, Ints]:
         """Time integrals from 0 to now of the visits waiting and in service, by stage (ns)."""
         waiting = np.array([s.waiting_integral + s.waiting * now for s in self._stages])
-        return waiting, np.array([s.busy_integral + s.busy * now for s in self._stages])
+        return waiting, np.array([s.busy_integral + sum(q.busy for q in s.queues) * now for s in self._stages])
 
     def take_ended(self) -> Ended:
         """The requests that ended since the last call."""
@@ -382,7 +383,7 @@ class SimPyRequests:
         return StageTally(
             sends=np.array([s.sends for s in self._stages]),
             joins=np.array([s.joins for s in self._stages]),
-            starts=np.array([s.starts for s in self._stages]),
+            starts=np.array([len(s.waits) for s in self._stages]),
             rejections=np.array([s.rejections for s in self._stages]),
             wait_sum=np.array([int(w.sum()) for w in waits]),
             service_sum=np.array([s.service_sum for s in self._stages]),
@@ -397,4 +398,4 @@ class SimPyRequests:
 
 
 def _row(v: _Visit) -> Visit:
-    return Visit(v.request.number, v.number, v.stage.index, v.send, v.join, v.start, v.end, v.worker, v.outcome)
+    return Visit(v.identity >> 16, v.identity & 0xFFFF, v.stage.index, v.send, v.join, v.start, v.end, v.worker, v.outcome)

@@ -14,8 +14,8 @@ from simulator.workload import SECOND
 
 STATIC = Path(__file__).parent / "static"
 LINES = {"p50": ("#2f7dc9", 1.6), "p95": ("#c96a00", 1.8), "p99": ("#c2185b", 2.4)}
-STAGES = ("#c2185b", "#2f7dc9", "#c96a00", "#1f8a5f", "#7b57c4")
-HEIGHT = 300
+STAGES = ("#c2185b", "#2f7dc9", "#c96a00")  # the longest queues; more lines than these tell nobody anything
+HEIGHT = 290
 
 _component = st.components.v2.component(
     "stagecraft_chart",
@@ -82,8 +82,8 @@ def _figure(unit: str, log: bool) -> go.Figure:
     figure.update_layout(
         template=None,
         height=HEIGHT,
-        margin={"l": 56, "r": 12, "t": 34, "b": 40},
-        legend={"orientation": "h", "y": 1.16, "x": 0},
+        margin={"l": 58, "r": 12, "t": 46, "b": 40},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
         hovermode="x unified",
         xaxis={"title": {"text": "simulated time, s"}, "zeroline": False},
         yaxis={"title": {"text": unit}, "type": "log" if log else "linear", "rangemode": "tozero", "zeroline": False},

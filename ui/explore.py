@@ -8,7 +8,7 @@ import streamlit as st
 
 from cases.errors import StagecraftError
 from cases.spec import Case
-from simulator.report import Figure, Verdict, headline_figures, latency_rows, stage_rows, verdict
+from simulator.report import Figure, Verdict, figure_rows, headline_figures, stage_rows, verdict
 from simulator.results import SimulationResult
 from ui import state
 from ui.charts import chart, latency_figure, queue_figure
@@ -132,8 +132,8 @@ def _picture(case: Case, result: SimulationResult, baseline: SimulationResult | 
     with right:
         st.markdown("**Queues over time**")
         chart("queues", queue_figure(case, result), "Visits waiting by stage over simulated time", stale)
-    with st.expander("Results as a table"):
-        st.table(latency_rows(result), hide_index=True)
+    st.table(figure_rows(result), hide_index=True)
+    with st.expander("Stages as a table"):
         st.table(stage_rows(case, result), hide_index=True)
         st.caption(
             f"{result.replications} replications, seed {result.seed}, {result.engine} plane, result {result.key}"

@@ -17,7 +17,7 @@ from cases.design import get
 from cases.errors import StagecraftError
 from cases.spec import Case
 
-FIRST_CASE = "youtube_recommendations"
+FIRST_CASE = files.FIRST
 BASELINE = "baseline"
 LATE = 1.5  # seconds for which the browser may still report an address older than ours
 LONGEST_ADDRESS = 8_000
