@@ -15,7 +15,7 @@ from simulator.run import simulate
 SERVERS = (1, 2, 10)
 UTILISATIONS = (0.3, 0.7, 0.9, 0.95)
 REPLICATIONS = 20
-SLACK = 0.02
+SLACK = 0.03
 CASE = """
 format: 1
 id: queue
@@ -37,10 +37,11 @@ def erlang_c(servers: int, load: float) -> float:
 
 def wait(servers: int, utilisation: float) -> tuple[float, float, float]:
     """Mean wait in service times: by formula, simulated, and the half-width of its 99.99 % interval."""
-    requests = int(200_000 / (1 - utilisation) ** 1.5)
+    requests = int(20_000 / (1 - utilisation) ** 1.5)
     case = loads(CASE.format(servers=servers, rate=1000 * servers * utilisation), "queue.yaml")
     waits = []
-    for seed in range(REPLICATIONS):
+    first = 1000 * servers + round(1000 * utilisation)  # its own luck for each row, or one deviation would show in all
+    for seed in range(first, first + REPLICATIONS):
         result = simulate(plan(case, seed=seed, requests=requests, replications=1, drain=3600))
         waits.append(result.stages["desk"].wait_mean_ms)
     interval = Interval.of(waits)
@@ -60,8 +61,8 @@ def main() -> None:
     for servers in SERVERS:
         for utilisation in UTILISATIONS:
             target, value, half = wait(servers, utilisation)
-            slack = SLACK * max(target, 0.01)
-            failed |= half > slack * 2 or not math.fabs(value - target) <= slack + half
+            slack = SLACK * max(target, 0.01)  # of a wait of next to nothing, a share of a hundredth of a service
+            failed |= half > slack or math.fabs(value - target) > slack + half
             print(f"| M/M/{servers} | {utilisation} | {target:.4g} | {value:.4g} | ±{half:.2g} |", flush=True)
     sys.exit(1 if failed else None)
 

@@ -175,6 +175,8 @@ def _allowed(path: str, text: str) -> None:
         raise _Refused(f"{shown(text)}: {reason}")
     if path.split(".")[0] in FIXED:
         raise _Refused("cannot be changed by a design; change it in the file")
+    if path.startswith("stages.") and path.endswith(".name") and path.count(".") == 2:
+        raise _Refused("is what paths call the stage and cannot be changed by a design; change it in the file")
 
 
 def _set(node: Any, way: list[str], place: int, text: str) -> Any:

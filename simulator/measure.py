@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from simulator.workload import SECOND
 
 MILLISECOND = 1_000_000
 PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
+TIMELINE = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
+SAMPLES_A_ROW = 4
 _FLUSH = 1 << 16
 
 
@@ -46,7 +49,7 @@ class Recorder:
         self._buffer: list[Ints] = []
         self._buffered = 0
         self._keep_timeline = keep_timeline
-        self._rows: list[tuple[int, Ints, Ints, Ints, Ints]] = []
+        self._rows: list[_Sample] = []
 
     @property
     def offered(self) -> int:
@@ -86,15 +89,9 @@ class Recorder:
         answered = (ended.outcome == RequestEnd.COMPLETED) | (ended.outcome == RequestEnd.DEGRADED)
         self._take(ended.end[measured & answered] - ended.arrival[measured & answered])
         if self._keep_timeline:
-            self._rows.append(
-                (
-                    now,
-                    ended.end[answered] - ended.arrival[answered],
-                    _by_outcome(ended),
-                    plane.waiting(),
-                    plane.integrals(now)[1],
-                )
-            )
+            latencies = ended.end[answered] - ended.arrival[answered]
+            busy = plane.integrals(now)[1]
+            self._rows.append(_Sample(now, latencies, _by_outcome(ended), plane.waiting(), busy))
 
     def _take(self, latencies: Ints) -> None:
         self.latency_sum += int(latencies.sum())
@@ -135,26 +132,34 @@ class Recorder:
         return self.answered / self.offered if self.offered else None
 
     def timeline(self, names: tuple[str, ...]) -> Timeline | None:
-        """The samples as a timeline."""
-        if not self._rows:
+        """The samples as a timeline, some to a row: a percentile wants requests behind it."""
+        groups = [self._rows[i : i + SAMPLES_A_ROW] for i in range(0, len(self._rows), SAMPLES_A_ROW)]
+        if not groups:
             return None
-        times = np.array([row[0] for row in self._rows], dtype=np.int64)
-        spans = np.diff(times, prepend=0)
+        latencies = [np.concatenate([row.latencies for row in group]) for group in groups]
+        last = [group[-1] for group in groups]
+        times = np.array([row.time for row in last], dtype=np.int64)
         busy = np.diff(
-            np.array([row[4] for row in self._rows]), axis=0, prepend=np.zeros((1, len(names)), dtype=np.int64)
+            np.array([row.busy_ns for row in last]), axis=0, prepend=np.zeros((1, len(names)), dtype=np.int64)
         )
-        keep = spans > 0
-        percentiles = {
-            p: [_exact_percentile(row[1], q) for row in self._rows] for p, q in PERCENTILES.items() if p != "p999"
-        }
         return Timeline(
             names=names,
-            times=times[keep],
-            percentiles={p: [v for v, k in zip(values, keep, strict=True) if k] for p, values in percentiles.items()},
-            ended=np.array([row[2] for row in self._rows])[keep],
-            waiting=np.array([row[3] for row in self._rows])[keep],
-            utilisation=(busy[keep] / spans[keep, None]) / self.workers,
+            times=times,
+            percentiles={p: [_exact_percentile(values, q) for values in latencies] for p, q in TIMELINE.items()},
+            ended=np.array([sum((row.ended for row in group), np.int64(0)) for group in groups]),
+            waiting=np.array([row.waiting for row in last]),
+            utilisation=busy / np.diff(times, prepend=0)[:, None] / self.workers,
         )
+
+
+class _Sample(NamedTuple):
+    """What one control instant saw; `latencies` and `ended` since the last, in ns and by RequestEnd."""
+
+    time: int
+    latencies: Ints
+    ended: Ints
+    waiting: Ints
+    busy_ns: Ints
 
 
 def _by_outcome(ended: Ended) -> Ints:

@@ -171,6 +171,7 @@ class SimPyRequests:
         self, env: simpy.Environment, machine: Machine, arrivals: ArrivalStream, keep_trace: bool = False
     ) -> None:
         self.env = env
+        self._schedule = env.schedule
         self.events = 0
         self.measuring = False
         self._machine = machine
@@ -182,8 +183,7 @@ class SimPyRequests:
         self._sources = [self._stages[s] for s in machine.sources.tolist()]
         self._arrives, self._joins, self._finishes = [self._arrive], [self._hop_ends], [self._finish]
         self._times_out, self._client_times_out = [self._visit_times_out], [self._request_times_out]
-        self._trace: list[Visit] | None = [] if keep_trace else None
-        self._open: dict[_Visit, None] = {}
+        self._visits: list[_Visit] | None = [] if keep_trace else None
         self._ended: list[tuple[int, int, int, int]] = []
         self._refill()
         self._await_arrival()
@@ -199,7 +199,7 @@ class SimPyRequests:
         if self._row == len(self._times):
             self._refill()
         identity = self._first + self._row << 16
-        self.env.schedule(_Due(self._arrives, identity), SENDS + identity, self._times[self._row] - self.env.now)
+        self._schedule(_Due(self._arrives, identity), SENDS + identity, self._times[self._row] - self.env.now)
 
     def _arrive(self, due: _Due) -> None:
         self.events += 1
@@ -208,7 +208,7 @@ class SimPyRequests:
         self._row += 1
         timeout = self._machine.client_timeout
         if timeout < NEVER:
-            self.env.schedule(_Due(self._client_times_out, request), TIMES_OUT + request.identity, timeout)
+            self._schedule(_Due(self._client_times_out, request), TIMES_OUT + request.identity, timeout)
         for stage in self._sources:
             self._send(request, stage, now)
         self._await_arrival()
@@ -216,14 +216,14 @@ class SimPyRequests:
     def _send(self, request: _Request, stage: _Stage, now: int) -> None:
         request.identity += 1
         visit = _Visit(request, request.identity, stage, now)
-        if self._trace is not None:
-            self._open[visit] = None
+        if self._visits is not None:
+            self._visits.append(visit)
         if self.measuring:
             stage.sends += 1
         if stage.timeout < NEVER:
-            self.env.schedule(_Due(self._times_out, visit), TIMES_OUT + visit.identity, stage.timeout)
+            self._schedule(_Due(self._times_out, visit), TIMES_OUT + visit.identity, stage.timeout)
         if stage.hop:
-            self.env.schedule(_Due(self._joins, visit), SENDS + visit.identity, stage.hop)
+            self._schedule(_Due(self._joins, visit), SENDS + visit.identity, stage.hop)
         else:
             self._join(visit, stage, now)
 
@@ -242,7 +242,8 @@ class SimPyRequests:
         elif len(queue.waiting) >= stage.queue_limit:
             stage.rejections += visit.measured
             visit.end = now
-            self._close(visit, TURNED_AWAY)
+            if visit.outcome is OPEN:
+                visit.outcome = TURNED_AWAY
             self._fail(visit.request, REJECTED, now)
         else:
             queue.waiting.append(visit)
@@ -280,7 +281,7 @@ class SimPyRequests:
             stage.service_sum += service
             stage.waits.append(now - visit.join)
         visit.callbacks = self._finishes
-        self.env.schedule(visit, FINISHES + visit.identity, service)
+        self._schedule(visit, FINISHES + visit.identity, service)
 
     def _by_items(self, stage: _Stage, request: _Request) -> int:
         """R13."""
@@ -300,9 +301,10 @@ class SimPyRequests:
             self._start(queue.waiting.popleft(), stage, visit.worker, now)
         else:
             heappush(queue.idle, visit.worker)
-        if visit.outcome is OPEN and request.outcome is IN_FLIGHT:
-            self._answer(stage, request, now)
-        self._close(visit, ANSWERED)
+        if visit.outcome is OPEN:  # an expired visit stays expired
+            visit.outcome = ANSWERED
+            if request.outcome is IN_FLIGHT:
+                self._answer(stage, request, now)
 
     def _answer(self, stage: _Stage, request: _Request, now: int) -> None:
         request.unanswered -= 1
@@ -338,14 +340,6 @@ class SimPyRequests:
     def _end(self, request: _Request, outcome: RequestEnd, now: int) -> None:
         request.outcome = outcome
         self._ended.append((request.identity >> 16, request.arrival, now, outcome))
-
-    def _close(self, visit: _Visit, outcome: VisitEnd) -> None:
-        """The visit is over for its stage as well; an expired one stays expired."""
-        if visit.outcome is OPEN:
-            visit.outcome = outcome
-        if self._trace is not None:
-            del self._open[visit]
-            self._trace.append(_row(visit))
 
     # -- what control sees ------------------------------------------------------------------------------------------
 
@@ -392,9 +386,8 @@ class SimPyRequests:
 
     def trace(self) -> Trace:
         """Every visit so far, unfinished ones included (`keep_trace`)."""
-        assert self._trace is not None
-        rows = self._trace + [_row(v) for v in self._open]
-        return sorted_trace(np.array(rows, dtype=np.int64).reshape(-1, len(Visit._fields)))
+        assert self._visits is not None
+        return sorted_trace(np.array([_row(v) for v in self._visits], dtype=np.int64).reshape(-1, len(Visit._fields)))
 
 
 def _row(v: _Visit) -> Visit:

@@ -14,7 +14,7 @@ from cases import files, yaml_reader
 from cases.design import Plain
 from cases.errors import CaseError, Problem
 from cases.files import as_json, as_yaml, load, loads, parse
-from tests.cases.small_texts import DESK, desk, desk_text
+from small_texts import DESK, desk, desk_text
 
 
 def refused(text: str, name: str = "f.yaml") -> str:
@@ -72,8 +72,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30) | s
 TREES = st.recursive(
     TEXTS | TEXTS.map(str),
     lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(st.from_regex("[a-z_.]{1,12}", fullmatch=True), inner, max_size=4)
+        st.lists(inner, max_size=4) | st.dictionaries(st.from_regex("[a-z_.]{1,12}", fullmatch=True), inner, max_size=4)
     ),
     max_leaves=20,
 )
@@ -142,7 +141,9 @@ def test_too_much_to_try_out() -> None:
     estimates = "".join(f"  total_{i}: {{formula: {formula}}}\n" for i in range(100))
     designs = "".join(f"  d{i}: {{changes: {{stages.desk.replicas: 1}}}}\n" for i in range(50))
     message = refused(desk_text(more=f"estimates:\n{estimates}designs:\n{designs}"))
-    assert message == "f.yaml:8: estimates: 183,700 characters of formulas, and 50 designs and ends of knobs; have fewer"
+    assert (
+        message == "f.yaml:8: estimates: 183,700 characters of formulas, and 50 designs and ends of knobs; have fewer"
+    )
 
 
 def test_what_is_not_a_file(tmp_path: Path) -> None:
@@ -166,7 +167,9 @@ def test_a_file_larger_than_a_case_is_not_read_whole(tmp_path: Path) -> None:
         load(path)
 
 
-@pytest.mark.parametrize("reference", ["youtube_recommendation", "nothing like it", "", "x" * 5_000, "a\0b", "a\0b.yaml"])
+@pytest.mark.parametrize(
+    "reference", ["youtube_recommendation", "nothing like it", "", "x" * 5_000, "a\0b", "a\0b.yaml"]
+)
 def test_a_reference_to_no_case(reference: str) -> None:
     with pytest.raises(CaseError) as error:
         files.open_case(reference)

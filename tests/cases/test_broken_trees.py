@@ -1,0 +1,71 @@
+"""Any value of any case replaced by anything: a CaseError or a case, quickly, and nothing else."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cases import files
+from cases.build import build
+from cases.errors import CaseError
+
+HERE = Path(__file__).parent
+WAY = tuple[Any, ...]
+ODD: list[Any] = [
+    "", [], {}, ["a", "b"], {"a": "b"}, {"": ""}, [[]], [{}], "\u202e\x00\ud800", "1e999999", "nan", "-1", "= x", "= total",
+    "= stages.gateway.replicas", "none", "9" * 5_000, "x" * 100_000, "1..2", "=", "stages.gateway.replicas",
+    [{"name": {}}], [{"name": "gateway"}], {"name": "gateway"}, {"x" * 500: "y"},
+]  # fmt: skip
+
+
+def ways(node: Any, way: WAY = ()) -> Iterator[WAY]:
+    yield way
+    for step in node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ():
+        yield from ways(node[step], (*way, step))
+
+
+def replaced(node: Any, way: WAY, value: Any) -> Any:
+    """A copy with the value at the way; None deletes."""
+    if not way:
+        return value
+    copy = dict(node) if isinstance(node, dict) else list(node)
+    if len(way) == 1 and value is None:
+        del copy[way[0]]
+    else:
+        copy[way[0]] = replaced(node[way[0]], way[1:], value)
+    return copy
+
+
+def tried(tree: Any) -> bool:
+    """Whether it is a case; whatever is said of it is fit for a terminal."""
+    started = time.perf_counter()
+    try:
+        build(tree)
+    except CaseError as error:
+        assert error.problems
+        assert all(line.isprintable() and len(line) < 700 for line in str(error).splitlines())
+        return False
+    finally:
+        assert time.perf_counter() - started < 5
+    return True
+
+
+@pytest.mark.parametrize("odd", [*ODD, None], ids=lambda odd: ascii(odd)[:20])
+def test_every_value_replaced(odd: Any) -> None:
+    tree = files.load(HERE / "good" / "everything_simulated_today.yaml").tree
+    found = [tried(replaced(tree, way, odd)) for way in ways(tree) if way]
+    assert len(found) > 150
+    assert found.count(False) > 30  # most places hold what is checked
+
+
+def test_every_value_of_the_catalogue_left_out() -> None:
+    for path in files.catalog().values():
+        tree = files.load(path).tree
+        assert {tried(replaced(tree, way, None)) for way in ways(tree) if way and len(way) < 4} == {True, False}
+
+
+@pytest.mark.parametrize("tree", ["", "text", [], ["a"], {}, {"format": "1"}])
+def test_no_case_at_all(tree: Any) -> None:
+    assert not tried(tree)

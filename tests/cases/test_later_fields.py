@@ -1,0 +1,175 @@
+"""Every noun of design.md that is not simulated yet is known, described, and refused; never accepted and ignored."""
+
+import json
+
+import pytest
+from small_texts import desk_text
+
+from cases import files, language
+from cases.errors import CaseError
+from cases.files import loads
+from cases.spec import Case
+
+SCHEMA = json.loads(files.SCHEMA.read_text(encoding="utf-8"))
+EXAMPLE = """format: 1
+id: example_feed
+title: Home feed
+question: Recommend 50 posts each time a member opens the app, within 200 ms.
+counts: [user, visit, post, score, row]
+assumptions:
+  daily_users:   {value: 8e6..12e6 user/day, basis: {kind: estimate, note: one large region}}
+  visits_each:   {value: 4 visit/user,  basis: {kind: published, source: some_report}}
+  peak_to_mean:  {value: 1.65,          basis: {kind: published, source: robust_perception}}
+  row_size:      {value: 500 B/row,     basis: {kind: stated, source: the_article}}
+estimates:
+  peak_rate:     {formula: daily_users * visits_each * peak_to_mean, unit: visit/s}
+  log_per_month: {formula: daily_users * visits_each * 100 row/visit * row_size, unit: TB/month}
+claims:
+  - {says: about 600 visits per second at peak, of: peak_rate, value: 600 visit/s, source: the_article}
+workload: {kind: poisson, rate: = peak_rate}
+stages:
+  - {name: gateway,  replicas: 4, concurrency: 8, balancing: random, service: {kind: lognormal, mean: 1 ms, cv: 0.5}}
+  - {name: friends,  after: [gateway], replicas: 6, concurrency: 8, balancing: least_of 2, service: {kind: lognormal, mean: 8 ms, cv: 0.8}, gives: 300 candidates}
+  - {name: similar,  after: [gateway], replicas: 4, concurrency: 8, balancing: least_of 2, service: {kind: lognormal, mean: 6 ms, cv: 1.0}, gives: 700 candidates, required: false, late_after: 25 ms}
+  - {name: features, after: [friends, similar], replicas: 6, concurrency: 16, balancing: hash, cache: {hit_ratio: 0.9, hit_time: 0.4 ms}, service: {kind: lognormal, mean: 5 ms, cv: 1}}
+  - {name: ranking,  after: [features], replicas: 20, concurrency: 4, balancing: least_of 2, service: {kind: lognormal, floor: 2 ms, per_item: 20 us, items: candidates, cv: 0.4},
+     batch: {size: 8, wait: 3 ms}, timeout: 120 ms, retries: {attempts: 2, backoff: 10 ms, budget: 0.1}, fallback: {time: 2 ms, quality: 0.6}}
+objectives:
+  - {metric: latency, percentile: 99, at_most: 200 ms}
+  - {metric: availability, at_least: 99.9 %}
+knobs:     [{path: stages.ranking.replicas, from: 1, to: 80}, {path: workload.rate, from: 50 visit/s, to: 5000 visit/s, scale: log}]
+designs:   {half_fleet: {note: lose a zone, changes: {stages.ranking.replicas: 10}}}
+scenarios: {evening_spike: {events: [{at: 60 s, path: workload.rate, times: 3, for: 60 s}]}}
+walkthrough: [{step: requirements}]
+sources:
+  the_article: {title: An article, checked: 2026-11-20}
+  some_report: {title: A report, checked: 2026-11-20}
+  robust_perception: {title: An essay, checked: 2026-11-20}
+"""  # design.md section 3  # noqa: E501
+
+
+def problems(text: str) -> dict[str, str]:
+    with pytest.raises(CaseError) as error:
+        loads(text, "f.yaml")
+    found = {one.path: one.message for one in error.value.problems}
+    assert len(found) == len(error.value.problems)
+    return found
+
+
+def test_the_example_of_the_design() -> None:
+    found = problems(EXAMPLE)
+    assert found.keys() == {
+        "stages.similar.required",
+        "stages.similar.late_after",
+        "stages.features.balancing",
+        "stages.ranking.batch",
+        "stages.ranking.retries",
+        "stages.ranking.fallback",
+        "scenarios",
+        "walkthrough",
+    }
+    assert all("is part of the case language but not simulated yet: it comes with '" in one for one in found.values())
+
+
+def test_the_example_without_what_comes_later() -> None:
+    text = EXAMPLE
+    for part in (", required: false, late_after: 25 ms", "balancing: hash, ", ", fallback: {time: 2 ms, quality: 0.6}"):
+        assert part in text
+        text = text.replace(part, "")
+    text = text.replace("replicas: 6, concurrency: 16", "replicas: 6, concurrency: 16, balancing: random")
+    text = text.replace("batch: {size: 8, wait: 3 ms}, ", "").replace(
+        "retries: {attempts: 2, backoff: 10 ms, budget: 0.1}", "price: $1/hour"
+    )
+    text = "\n".join(line for line in text.splitlines() if not line.startswith(("scenarios", "walkthrough")))
+    text = text.replace("}}\n  - {name", "}, price: $1/hour}\n  - {name").replace(
+        "candidates}\n", "candidates, price: $1/hour}\n"
+    )
+    case = loads(text, "f.yaml")
+    assert case.stage("ranking").timeout == 0.12
+    assert case.stage("features").cache is not None
+
+
+TOP = ["answer_after", "outcomes", "classes", "cells", "scenarios", "lanes", "walkthrough"]
+STAGE = [
+    "within", "hold", "when", "late_after", "wait_for", "shards", "batch", "retries", "hedge", "cancel", "breaker",
+    "fallback", "admission", "errors", "slow_periods", "external", "person", "autoscaling", "zones",
+]  # fmt: skip
+SERVICE = ["stragglers", "p50", "p95", "p99"]
+CACHE = ["keys", "zipf", "capacity", "policy", "ttl", "scope", "coalesce"]
+QUEUE = ["when_full", "lifo_above", "drop_expired"]
+
+
+def later_keys(*place: str) -> set[str]:
+    model = language.model_at(place)
+    assert model is not None
+    return {key for key, field in language.fields(model).items() if language.comes_later(field)}
+
+
+def test_these_are_all() -> None:
+    assert later_keys() == set(TOP)
+    assert later_keys("stages", "desk") == set(STAGE)
+    assert later_keys("stages", "desk", "service") == set(SERVICE)
+    assert later_keys("stages", "desk", "cache") == set(CACHE)
+    assert later_keys("stages", "desk", "queue") == set(QUEUE)
+    assert later_keys("client") == {"retries", "deadline"}
+    assert later_keys("workload") == {"classes"}
+    assert len(Case.model_fields) == len(language.keys_at([]))
+
+
+@pytest.mark.parametrize("value", ["5", "{a: b}", "[a, b]", "''", "true", "none"])
+@pytest.mark.parametrize("place", ["top", "stage", "service", "cache", "queue", "client", "workload"])
+def test_refused_whatever_is_written(place: str, value: str) -> None:
+    text, prefix, keys = {
+        "top": (desk_text(more="".join(f"{key}: {value}\n" for key in TOP)), "", TOP),
+        "stage": (desk_text(("replicas: 1", "replicas: 1" + _more(STAGE, value))), "stages.desk.", STAGE),
+        "service": (desk_text(("12 ms", "12 ms" + _more(SERVICE, value))), "stages.desk.service.", SERVICE),
+        "cache": (_in_stage(f"cache: {{hit_ratio: 0.9, hit_time: 1 ms{_more(CACHE, value)}}}"), "stages.desk.cache.", CACHE),
+        "queue": (_in_stage(f"queue: {{limit: 9{_more(QUEUE, value)}}}"), "stages.desk.queue.", QUEUE),
+        "client": (desk_text(more=f"client: {{retries: {value}, deadline: {value}}}\n"), "client.", ["retries", "deadline"]),
+        "workload": (desk_text(("requests/s", f"requests/s, classes: {value}")), "workload.", ["classes"]),
+    }[place]  # fmt: skip
+    found = problems(text)
+    assert found.keys() == {prefix + key for key in keys}
+    for path, message in found.items():
+        key = path.rpartition(".")[2]
+        assert message.startswith(f"'{key}' is part of the case language but not simulated yet: it comes with '")
+
+
+def _more(keys: list[str], value: str) -> str:
+    return "".join(f", {key}: {value}" for key in keys)
+
+
+def _in_stage(text: str) -> str:
+    return desk_text(("replicas: 1", f"replicas: 1, {text}"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "what"),
+    [
+        ("kind: poisson", "kind: diurnal, swing: 0.5", "workload.kind", "workload 'diurnal'"),
+        ("kind: poisson", "kind: closed, users: 5, think: 3 s", "workload.kind", "workload 'closed'"),
+        ("kind: poisson", "kind: sessions", "workload.kind", "workload 'sessions'"),
+        ("kind: poisson", "kind: replay", "workload.kind", "workload 'replay'"),
+        ("kind: exponential", "kind: pareto, shape: 1.5", "stages.desk.service.kind", "service time 'pareto'"),
+        ("kind: exponential", "kind: empirical", "stages.desk.service.kind", "service time 'empirical'"),
+        ("replicas: 1", "replicas: 2, balancing: hash", "stages.desk.balancing", "balancing 'hash'"),
+        ("replicas: 1", "replicas: 2, balancing: least_outstanding", "stages.desk.balancing", "balancing 'least outstanding'"),
+        ("replicas: 1", "replicas: 1, required: false", "stages.desk.required", "'required: false'"),
+        ("replicas: 1", "replicas: 1, queue: {order: lifo}", "stages.desk.queue.order", "queue order 'lifo'"),
+        ("replicas: 1", "replicas: 1, queue: {order: class}", "stages.desk.queue.order", "queue order 'class'"),
+    ],
+)  # fmt: skip
+def test_words_that_come_later(old: str, new: str, path: str, what: str) -> None:
+    found = problems(desk_text((old, new)))
+    assert found.keys() == {path}
+    assert found[path].startswith(f"{what} is part of the case language but not simulated yet: it comes with '")
+
+
+def test_the_schema_names_them_and_refuses_them() -> None:
+    stage = SCHEMA["$defs"]["Stage"]["properties"]
+    for key in STAGE:
+        assert stage[key]["not"] == {}
+        assert "Not simulated yet: it comes with '" in stage[key]["description"]
+    for key in TOP:
+        assert SCHEMA["properties"][key]["not"] == {}
+    assert "'diurnal'" in SCHEMA["$defs"]["Workload"]["properties"]["kind"]["description"]

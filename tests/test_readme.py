@@ -1,0 +1,70 @@
+"""The README tells the truth: its files exist, its commands run, its case is a case."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cases.files import loads
+from simulator.plan import plan
+from simulator.run import simulate
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^\$ (.+)$", README, flags=re.MULTILINE)
+
+
+def test_the_files_of_the_reading_order_exist() -> None:
+    order = README.partition("## Reading order")[2].partition("\n## ")[0]
+    named = re.findall(r"`([\w/.]+\.(?:py|yaml))`", order)
+    assert len(named) >= 15
+    for name in named:
+        assert (ROOT / name).is_file(), name
+
+
+def test_pictures_exist() -> None:
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
+    assert pictures
+    for name in pictures:
+        assert (ROOT / name).stat().st_size > 20_000
+
+
+def test_there_are_commands() -> None:
+    assert len(COMMANDS) >= 8
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_runs(command: str) -> None:
+    words = shlex.split(command)
+    assert words[0] == "python"
+    done = subprocess.run([sys.executable, *words[1:]], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+    assert done.stderr == ""
+
+
+def test_the_figures_in_the_introduction() -> None:
+    words = shlex.split(COMMANDS[2])
+    sheet = subprocess.run([sys.executable, *words[1:]], cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
+    introduction = README.partition("## Start")[0]
+    for figure in ("0.4 PB", "2,894"):
+        assert figure in introduction
+        assert figure in sheet
+
+
+def test_the_case_is_a_case() -> None:
+    text = re.findall(r"```yaml\n(.+?)```", README, flags=re.DOTALL)[0]
+    case = loads(text, "my_feed.yaml")
+    result = simulate(plan(case, requests=2_000, replications=2))
+    assert result.requests["completed"] == 4_000
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^make (\w+)", README, flags=re.MULTILINE):
+        assert f"\n{target}:" in makefile
