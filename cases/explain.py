@@ -89,6 +89,8 @@ def _remedy(location: list[Any]) -> str:
     if key == "format":
         return "write 'format: 1' first"
     example = language.example(location)
+    if isinstance(location[-1], int) and example is None:
+        return "write one text for each item"
     if isinstance(location[-1], int):
-        return f"write for example '- {example}'" if example else "write 'key: value' lines"
+        return f"write for example '- {example}'"
     return f"write for example '{key}: {example}'" if example else f"write '{key}: ...'"

@@ -155,14 +155,15 @@ _CV = Kind("a coefficient of variation", "0.8", _is_plain, 0.01, 5.0, "between 0
 _PRICE = Kind("a price per time", "$0.40/hour", _is(("USD", 1), ("s", -1)), 0.0, 1e6, "between $0/s and $1 million/s")
 
 
-def seconds(text: str, option: str) -> float:
+def seconds(text: str, option: str, least: float = NANOSECOND) -> float:
     """A duration as a command's option gives it; DesignError names the option."""
     try:
         given = Units().quantity(text)
     except FormulaError as error:
         raise DesignError(f"{option}: {error}") from None
-    if not _DURATION.accepts(given.dimension) or not _DURATION.low <= given.value <= _DURATION.high:
-        raise DesignError(f"{option}: {shown(text)} is not a duration {_DURATION.bounds}; write for example '60s'")
+    if not _DURATION.accepts(given.dimension) or not least <= given.value <= YEAR:
+        bounds = "from 0 s" if least == 0 else "from 1 ns"
+        raise DesignError(f"{option}: {shown(text)} is not a duration {bounds} to 1 year; write for example '60s'")
     return given.value
 
 

@@ -8,8 +8,7 @@ import time
 
 import click
 
-from cases.__main__ import case_options
-from cases.errors import StagecraftError
+from cases.__main__ import Commands, case_options
 from cases.fields import seconds
 from cases.files import open_case
 from simulator.plan import Engine, plan
@@ -17,7 +16,7 @@ from simulator.report import report
 from simulator.run import simulate
 
 
-@click.group()
+@click.group(cls=Commands)
 def cli() -> None:
     """Runs a case's request path under load."""
 
@@ -53,7 +52,7 @@ def run(
         replications=replications,
         requests=requests,
         duration=None if duration is None else seconds(duration, "--duration"),
-        drain=None if drain is None else seconds(drain, "--drain"),
+        drain=None if drain is None else seconds(drain, "--drain", least=0.0),
     )
     result = simulate(planned, engine, _Progress())
     click.echo(json.dumps(result.as_json(), indent=1, ensure_ascii=False) if as_json else report(opened, result))
@@ -75,7 +74,4 @@ class _Progress:
 
 
 if __name__ == "__main__":
-    try:
-        cli(prog_name="python -m simulator")
-    except StagecraftError as error:
-        sys.exit(str(error))
+    cli(prog_name="python -m simulator")

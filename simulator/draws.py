@@ -45,10 +45,13 @@ def mix_many(keys: Keys | int, words: Keys | int) -> Keys:
     """`mix` for an array of keys or of words (arrays wrap around in silence, as they must here)."""
     key = np.atleast_1d(np.asarray(keys, dtype=np.uint64))
     word = np.atleast_1d(np.asarray(words, dtype=np.uint64))
-    z = key + (word + np.uint64(1)) * np.uint64(GOLDEN)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(MULTIPLIER_1)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(MULTIPLIER_2)
-    return z ^ (z >> np.uint64(31))
+    z: Keys = key + (word + np.uint64(1)) * np.uint64(GOLDEN)
+    z ^= z >> np.uint64(30)
+    z *= np.uint64(MULTIPLIER_1)
+    z ^= z >> np.uint64(27)
+    z *= np.uint64(MULTIPLIER_2)
+    z ^= z >> np.uint64(31)
+    return z
 
 
 def name_hash(name: str) -> int:
@@ -85,13 +88,16 @@ def quantiles(table: Floats, draws: Keys) -> Floats:
     # frexp of the top 53 bits is exact; below them only the clipped tail is left.
     octave = 53 - np.frexp((distance >> np.uint64(10)).astype(np.float64))[1].astype(np.int64)
     clipped = octave >= OCTAVES
-    octave = np.where(clipped, OCTAVES - 1, octave)
-    side = np.where(draws >> np.uint64(63) == 0, 0, EDGES)
+    rare = bool(clipped.any())  # one draw in 2^40
+    if rare:
+        octave = np.where(clipped, OCTAVES - 1, octave)
+    side = (draws >> np.uint64(63)).astype(np.int64) * EDGES
     shifted = distance << octave.astype(np.uint64)
     cell = side + (OCTAVES - 1 - octave) * CELLS + ((shifted >> np.uint64(56)) & np.uint64(63)).astype(np.int64)
     fraction = ((shifted >> np.uint64(4)) & np.uint64((1 << 52) - 1)).astype(np.float64) * 2.0**-52
     low = table[cell]
-    return np.where(clipped, table[side], low + (table[cell + 1] - low) * fraction)
+    drawn: Floats = low + (table[cell + 1] - low) * fraction
+    return np.where(clipped, table[side], drawn) if rare else drawn
 
 
 def _edges() -> Floats:
@@ -104,7 +110,8 @@ def _edges() -> Floats:
 def _tidy(values: Floats) -> Floats:
     """Rounded to 40 bits: libraries differ in the last bits of a logarithm, and the same run prints the same bytes."""
     mantissa, exponent = np.frexp(values)
-    return np.ldexp(np.round(np.ldexp(mantissa, 40)), exponent - 40)
+    tidy: Floats = np.ldexp(np.round(np.ldexp(mantissa, 40)), exponent - 40)
+    return tidy
 
 
 def _mean(table: Floats) -> float:

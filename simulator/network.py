@@ -7,6 +7,7 @@ and nothing else. `Network` adds the names and prices that the borders need. `re
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -152,4 +153,4 @@ def _cost(stages: list[Stage]) -> float | None:
     prices = [stage.price for stage in stages if stage.price is not None]
     if not prices:
         return None
-    return sum(s.replicas * s.price * 3600 for s in stages if s.price is not None)
+    return math.fsum(s.replicas * s.price * 3600 for s in stages if s.price is not None)

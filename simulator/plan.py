@@ -12,7 +12,7 @@ import numpy as np
 from cases.errors import RunError
 from cases.spec import Case
 from simulator.network import Network, nanoseconds, resolve
-from simulator.workload import ArrivalStream, Profile
+from simulator.workload import SECOND, ArrivalStream, Profile
 
 Engine = Literal["auto", "simpy", "compiled"]
 
@@ -20,6 +20,7 @@ EVENTS_PER_VISIT = 12
 """Unless a run says otherwise: the events a replication may take for each measured visit before it is cut short."""
 MOST_REQUESTS = 1_000_000_000
 MOST_WARM_UP = 20  # requests before the window for each in it
+LONGEST = 10 * 365 * 86_400 * SECOND  # of simulated time
 WALL_SECONDS = 600.0
 FORMAT = 1  # of keys: raised when the same plan may give other bytes
 
@@ -92,6 +93,11 @@ def plan(
             )
     elif not 1 <= wanted <= MOST_REQUESTS:
         raise RunError(f"{wanted:,} requests is out of bounds: a run measures from 1 to {MOST_REQUESTS:,}")
+    elif network.profile.expected(LONGEST) < 2 * wanted:
+        raise RunError(
+            f"{wanted:,} requests take more than {LONGEST // SECOND // 86_400 // 365} years at this rate; "
+            "raise the rate, measure fewer requests, or give a duration"
+        )
     if own.warm_up is not None and duration is None:
         before = network.profile.expected(nanoseconds(own.warm_up))
         if before > MOST_WARM_UP * max(wanted, 10_000):

@@ -35,7 +35,11 @@ class RequestPlane(Protocol):
     """Moves requests; control processes observe it and, between two instants, change it."""
 
     engine: str
-    events: int  # processed so far, the same number in every plane
+
+    @property
+    def events(self) -> int:
+        """Processed so far: the same number in every plane."""
+        ...
 
     def advance(self, until: int) -> None:
         """Run all request events strictly before `until` ns."""

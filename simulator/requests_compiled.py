@@ -13,13 +13,12 @@ however many time-outs are pending.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
-from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
-from numpy.typing import NDArray
 
 from simulator import draws, histogram
 from simulator.network import NEVER, PASS_ON, ROUND_ROBIN, Ints, Machine
@@ -28,8 +27,9 @@ from simulator.semantics import FINISH, SEND, TIMER, RequestEnd, Trace, Visit, V
 from simulator.workload import ArrivalStream
 
 F = TypeVar("F", bound=Callable[..., Any])
-Records = NDArray[Any]
+Records = Any  # an array of records, or of slots
 Row = Any  # one record of an array
+Number = Any  # int64, uint64 or a slot: numba infers which, mypy cannot
 
 CHUNK = 8192  # arrivals fetched at once
 ROOM = 1024  # places of an array at first
@@ -42,8 +42,8 @@ ID = (1 << ID_BITS) - 1
 FIELDS = len(Visit._fields)
 
 # Slots are unsigned, because numba adds code to every signed index that makes -1 the last element.
-SLOT = np.uint32
-NONE = SLOT(0xFFFF_FFFF)
+SLOT: Any = np.uint32
+NONE: Any = SLOT(0xFFFF_FFFF)
 NOT_YET = -1  # a time in a visit
 
 # Keys stay uint64: numba makes float64 of uint64 with int64.
@@ -73,7 +73,11 @@ def _records(wide: str, slots: str = "", keys: str = "") -> np.dtype[Any]:
     return np.dtype(columns + [(name, SLOT) for name in slots.split()], align=True)
 
 
-CLOCK = _records("events first measuring keep_trace client_timeout", "arrival arrivals pending ended traced agenda free_request free_requests free_visit free_visits free_timer free_timers")  # fmt: skip
+CLOCK = _records(
+    "events first measuring keep_trace client_timeout",
+    "arrival arrivals pending ended traced agenda "
+    "free_request free_requests free_visit free_visits free_timer free_timers",
+)
 EVENT = _records("time key", "slot lane")  # key: kind | request | visit, the order within an instant (R6)
 TIMED = _records("time key", "slot next")
 LANE = _records("", "busy head tail")  # busy: its first event is in the heap; head, tail: timers that follow
@@ -118,36 +122,36 @@ class State(NamedTuple):
 def compiled(function: F) -> F:
     """Machine code, kept on disk, that lets other threads run.
 
-    `_nrt=False` leaves out numba's reference counts: the kernel never allocates, and counting twenty arrays at each
-    touch costs ten times what it does.
+    `_nrt=False` (which numba does not document) leaves out its reference counts: the kernel never allocates, and
+    counting twenty arrays at each touch makes it ten times slower.
     """
-    made: F = njit(cache=True, nogil=True, _nrt=False)(function)
+    made: F = cast(Any, njit)(cache=True, nogil=True, _nrt=False)(function)
     return made
 
 
 def inlined(function: F) -> F:
     """Put into its callers: calling with twenty arrays costs more than what it does."""
-    made: F = njit(inline="always")(function)
+    made: F = cast(Any, njit)(inline="always")(function)
     return made
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def leading_zeros(_: Any, value: Any) -> Any:
-    """Of a uint64."""
-    return types.uint64(value), lambda context, builder, signature, args: builder.ctlz(args[0], ir.IntType(1)(0))
+def _leading_zeros(_: Any, value: Any) -> Any:
+    return types.uint64(value), lambda context, builder, signature, args: builder.ctlz(args[0], cgutils.false_bit)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def trailing_zeros(_: Any, value: Any) -> Any:
-    """Of a uint64."""
-    return types.uint64(value), lambda context, builder, signature, args: builder.cttz(args[0], ir.IntType(1)(0))
+def _trailing_zeros(_: Any, value: Any) -> Any:
+    return types.uint64(value), lambda context, builder, signature, args: builder.cttz(args[0], cgutils.false_bit)
+
+
+leading_zeros: Any = intrinsic(_leading_zeros)  # of a uint64: one instruction
+trailing_zeros: Any = intrinsic(_trailing_zeros)
 
 
 # -- draws ------------------------------------------------------------------------------------------------------------
 
 
 @compiled
-def mix(key: np.uint64, word: np.uint64) -> np.uint64:
+def mix(key: np.uint64, word: np.uint64) -> Number:
     z = key + (word + U1) * GOLDEN
     z = (z ^ (z >> U30)) * MULTIPLIER_1
     z = (z ^ (z >> U27)) * MULTIPLIER_2
@@ -155,7 +159,7 @@ def mix(key: np.uint64, word: np.uint64) -> np.uint64:
 
 
 @compiled
-def quantile(tables: NDArray[np.float64], row: int, draw: np.uint64) -> float:
+def quantile(tables: draws.Floats, row: Number, draw: np.uint64) -> Number:
     side = EDGES if draw >> U63 else U0
     distance = draw & LOW_63
     octave = leading_zeros(distance) - U1
@@ -169,7 +173,7 @@ def quantile(tables: NDArray[np.float64], row: int, draw: np.uint64) -> float:
 
 
 @compiled
-def bin_of(value: int) -> np.uint64:
+def bin_of(value: int) -> Number:
     unsigned = np.uint64(value)
     zeros = leading_zeros(unsigned)
     shift = WIDE - zeros if zeros < WIDE else U0
@@ -180,7 +184,7 @@ def bin_of(value: int) -> np.uint64:
 
 
 @compiled
-def push(clock: Row, heap: Records, time: int, key: int, slot: int, lane: int) -> None:
+def push(clock: Row, heap: Records, time: int, key: int, slot: Number, lane: Number) -> None:
     i = np.uint64(clock.pending)
     clock.pending += 1
     while i > U0:
@@ -195,7 +199,7 @@ def push(clock: Row, heap: Records, time: int, key: int, slot: int, lane: int) -
 
 
 @compiled
-def replace_first(clock: Row, heap: Records, time: int, key: int, slot: int, lane: int) -> None:
+def replace_first(clock: Row, heap: Records, time: int, key: int, slot: Number, lane: Number) -> None:
     """Put an event where the first was, and let it sink."""
     size = np.uint64(clock.pending)
     i = U0
@@ -241,7 +245,7 @@ def drop_first(st: State) -> None:
 
 
 @inlined
-def after_delay(st: State, number: int, time: int, key: int, slot: int) -> None:
+def after_delay(st: State, number: Number, time: int, key: int, slot: Number) -> None:
     """An event in a lane, after those that are there."""
     clock, lane = st.clock[0], st.lane[number]
     if lane.busy:
@@ -292,7 +296,7 @@ def arrive(st: State, now: int) -> None:
 
 
 @inlined
-def send(st: State, r: int, s: int, now: int) -> None:
+def send(st: State, r: Number, s: Number, now: int) -> None:
     clock, request, stage = st.clock[0], st.request[r], st.stage[s]
     v = clock.free_visit
     visit = st.visit[v]
@@ -320,7 +324,7 @@ def send(st: State, r: int, s: int, now: int) -> None:
 
 
 @inlined
-def join(st: State, v: int, now: int) -> bool:
+def join(st: State, v: Number, now: int) -> Number:
     """Whether the visit can start at once."""
     clock, visit = st.clock[0], st.visit[v]
     stage = st.stage[visit.stage]
@@ -354,7 +358,7 @@ def join(st: State, v: int, now: int) -> bool:
 
 
 @inlined
-def choose(st: State, visit: Row, stage: Row) -> int:
+def choose(st: State, visit: Row, stage: Row) -> Number:
     best = stage.first_queue
     if stage.queues > 1:
         if stage.balancing == ROUND_ROBIN:
@@ -373,12 +377,12 @@ def choose(st: State, visit: Row, stage: Row) -> int:
 
 
 @compiled
-def drawn(key: np.uint64, j: int, replicas: int) -> int:
+def drawn(key: np.uint64, j: Number, replicas: Number) -> Number:
     return SLOT((mix(key, ROUTE + np.uint64(j)) >> U32) * np.uint64(replicas) >> U32)
 
 
 @compiled
-def take_idle(queue: Row, idle: draws.Keys) -> int:
+def take_idle(queue: Row, idle: draws.Keys) -> Number:
     """The lowest idle worker of a queue."""
     queue.idle -= 1
     word = queue.low_word
@@ -391,7 +395,7 @@ def take_idle(queue: Row, idle: draws.Keys) -> int:
 
 
 @compiled
-def give_idle(queue: Row, idle: draws.Keys, worker: int) -> None:
+def give_idle(queue: Row, idle: draws.Keys, worker: Number) -> None:
     queue.idle += 1
     place = np.uint64(worker - queue.first_worker)
     word = SLOT(place >> U6)
@@ -400,7 +404,7 @@ def give_idle(queue: Row, idle: draws.Keys, worker: int) -> None:
 
 
 @inlined
-def start(st: State, v: int, now: int) -> None:
+def start(st: State, v: Number, now: int) -> None:
     visit = st.visit[v]
     stage = st.stage[visit.stage]
     visit.start = now
@@ -418,7 +422,7 @@ def start(st: State, v: int, now: int) -> None:
 
 
 @inlined
-def service(st: State, visit: Row, stage: Row) -> int:
+def service(st: State, visit: Row, stage: Row) -> Number:
     """R13."""
     key = mix(st.request[visit.request].key, stage.name_hash)
     if stage.hit_threshold and np.int64(mix(key, CACHE) >> U1) < stage.hit_threshold:
@@ -431,7 +435,7 @@ def service(st: State, visit: Row, stage: Row) -> int:
 
 
 @inlined
-def finish(st: State, v: int, now: int) -> int:
+def finish(st: State, v: Number, now: int) -> Number:
     """The visit that takes the freed worker, or NONE."""
     visit = st.visit[v]
     stage, queue, r = st.stage[visit.stage], st.queue[visit.queue], visit.request
@@ -458,7 +462,7 @@ def finish(st: State, v: int, now: int) -> int:
 
 
 @inlined
-def answer(st: State, r: int, s: int, now: int) -> None:
+def answer(st: State, r: Number, s: Number, now: int) -> None:
     request, stage = st.request[r], st.stage[s]
     request.unanswered -= 1
     if request.unanswered == 0:
@@ -477,7 +481,7 @@ def answer(st: State, r: int, s: int, now: int) -> None:
 
 
 @inlined
-def time_out(st: State, key: int, slot: int, now: int) -> None:
+def time_out(st: State, key: int, slot: Number, now: int) -> None:
     """Of a visit, or of the client (visit number 0). The slot may have gone to somebody else since."""
     identity = key & ID
     if identity & 0xFFFF == 0:
@@ -489,13 +493,13 @@ def time_out(st: State, key: int, slot: int, now: int) -> None:
 
 
 @inlined
-def fail(st: State, r: int, outcome: int, now: int) -> None:
+def fail(st: State, r: Number, outcome: int, now: int) -> None:
     if st.request[r].outcome == IN_FLIGHT:
         end(st, r, outcome, now)
 
 
 @inlined
-def end(st: State, r: int, outcome: int, now: int) -> None:
+def end(st: State, r: Number, outcome: int, now: int) -> None:
     clock, request = st.clock[0], st.request[r]
     ended = st.ended[clock.ended]
     clock.ended += 1
@@ -507,7 +511,7 @@ def end(st: State, r: int, outcome: int, now: int) -> None:
 
 
 @inlined
-def close(st: State, v: int, outcome: int, now: int) -> None:
+def close(st: State, v: Number, outcome: int, now: int) -> None:
     """The visit is over for its stage as well; an expired one stays expired. Its slot is free."""
     clock, visit = st.clock[0], st.visit[v]
     if visit.outcome == OPEN:
@@ -523,7 +527,7 @@ def close(st: State, v: int, outcome: int, now: int) -> None:
 
 
 @compiled
-def record(visit: Row, trace: Ints, row: int, now: int) -> None:
+def record(visit: Row, trace: Ints, row: Number, now: int) -> None:
     trace[row, 0] = visit.identity >> 16
     trace[row, 1] = visit.identity & 0xFFFF
     trace[row, 2] = visit.stage
@@ -536,7 +540,7 @@ def record(visit: Row, trace: Ints, row: int, now: int) -> None:
 
 
 @inlined
-def release(st: State, r: int) -> None:
+def release(st: State, r: Number) -> None:
     """Free the slot of a request that has ended and has no visit left."""
     clock, request = st.clock[0], st.request[r]
     if request.open_visits == 0 and request.outcome != IN_FLIGHT:
@@ -550,7 +554,7 @@ def release(st: State, r: int) -> None:
 
 
 @inlined
-def has_room(st: State) -> bool:
+def has_room(st: State) -> Number:
     """Whether the next event, whatever it does, fits: it sends at most a visit a stage, with two events each."""
     clock = st.clock[0]
     most = 2 * len(st.stage) + 4
@@ -668,11 +672,13 @@ class CompiledRequests:
 
     def waiting(self) -> Ints:
         """Visits waiting now, by stage."""
-        return self._state.stage["waiting"].copy()
+        waiting: Ints = self._state.stage["waiting"].copy()
+        return waiting
 
     def most_waiting(self) -> Ints:
         """Most visits waiting at a time since `measure`, by stage."""
-        return self._state.stage["most_waiting"].copy()
+        most: Ints = self._state.stage["most_waiting"].copy()
+        return most
 
     def integrals(self, now: int) -> tuple[Ints, Ints]:
         """Time integrals from 0 to now of the visits waiting and in service, by stage (ns)."""
@@ -692,7 +698,8 @@ class CompiledRequests:
     def tally(self) -> StageTally:
         """Counts of the visits that joined while measuring, by stage."""
         st = self._state
-        return StageTally(*(st.stage[name].copy() for name in StageTally._fields[:-1]), waits=st.waits.copy())
+        sums: list[Ints] = [st.stage[name].copy() for name in StageTally._fields[:-1]]
+        return StageTally._make([*sums, st.waits.copy()])
 
     def trace(self) -> Trace:
         """Every visit so far, unfinished ones included (`keep_trace`)."""

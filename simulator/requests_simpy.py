@@ -22,6 +22,8 @@ from simulator.workload import ArrivalStream
 
 CHUNK = 512  # requests whose luck is drawn at once
 
+Callbacks = list[Callable[[Any], None]]
+
 
 # R6: SimPy orders the events of an instant by priority; its own, 0 and 1, come before all of ours. To these the
 # identity of the visit is added: request << 16 | visit.
@@ -49,7 +51,7 @@ class _Event(simpy.Event):
 class _Due(_Event):
     """Something due for a visit or a request: the end of a hop, a time-out."""
 
-    def __init__(self, callbacks: list[Callable[[Any], None]], subject: Any) -> None:
+    def __init__(self, callbacks: Callbacks, subject: Any) -> None:
         self.callbacks = callbacks
         self.subject = subject
 
@@ -60,6 +62,7 @@ class _Visit(_Event):
     outcome = OPEN
     join = start = end = worker = -1
     measured = False
+    queue: _Queue  # once it has joined
 
     def __init__(self, request: _Request, identity: int, stage: _Stage, now: int) -> None:
         self.request = request
@@ -170,7 +173,7 @@ class SimPyRequests:
     def __init__(
         self, env: simpy.Environment, machine: Machine, arrivals: ArrivalStream, keep_trace: bool = False
     ) -> None:
-        self.env = env
+        self.env: Any = env  # its `now` is a whole number, for all delays are
         self._schedule = env.schedule
         self.events = 0
         self.measuring = False
@@ -181,8 +184,11 @@ class SimPyRequests:
         for stage in self._stages:
             stage.successors = [self._stages[s] for s in stage.following]
         self._sources = [self._stages[s] for s in machine.sources.tolist()]
-        self._arrives, self._joins, self._finishes = [self._arrive], [self._hop_ends], [self._finish]
-        self._times_out, self._client_times_out = [self._visit_times_out], [self._request_times_out]
+        self._arrives: Callbacks = [self._arrive]
+        self._joins: Callbacks = [self._hop_ends]
+        self._finishes: Callbacks = [self._finish]
+        self._times_out: Callbacks = [self._visit_times_out]
+        self._client_times_out: Callbacks = [self._request_times_out]
         self._visits: list[_Visit] | None = [] if keep_trace else None
         self._ended: list[tuple[int, int, int, int]] = []
         self._refill()
@@ -262,8 +268,9 @@ class SimPyRequests:
         assert route is not None
         drawn = route[request.row]
         if stage.balancing == RANDOM:
-            return queues[drawn]
-        best = queues[drawn[0]]
+            only: _Queue = queues[drawn]
+            return only
+        best: _Queue = queues[drawn[0]]
         load = len(best.waiting) - len(best.idle)  # and the workers, of which all have as many
         for replica in drawn[1:]:
             other = queues[replica]
@@ -363,7 +370,9 @@ class SimPyRequests:
     def integrals(self, now: int) -> tuple[Ints, Ints]:
         """Time integrals from 0 to now of the visits waiting and in service, by stage (ns)."""
         waiting = np.array([s.waiting_integral + s.waiting * now for s in self._stages])
-        return waiting, np.array([s.busy_integral + sum(q.busy for q in s.queues) * now for s in self._stages])
+        return waiting, np.array(
+            [s.busy_integral + sum(queue.busy for queue in s.queues) * now for s in self._stages]
+        )
 
     def take_ended(self) -> Ended:
         """The requests that ended since the last call."""
@@ -391,4 +400,5 @@ class SimPyRequests:
 
 
 def _row(v: _Visit) -> Visit:
-    return Visit(v.identity >> 16, v.identity & 0xFFFF, v.stage.index, v.send, v.join, v.start, v.end, v.worker, v.outcome)
+    request, number = v.identity >> 16, v.identity & 0xFFFF
+    return Visit(request, number, v.stage.index, v.send, v.join, v.start, v.end, v.worker, v.outcome)

@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from enum import IntEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -183,7 +184,7 @@ def _capacity(rows: list[Visit]) -> Iterator[str]:
             by_worker[v.stage, v.worker].append(v)
     for worker, served in by_worker.items():
         served.sort(key=lambda v: v.start)
-        for earlier, later in zip(served, served[1:], strict=False):
+        for earlier, later in pairwise(served):
             if earlier.end < 0 or later.start < earlier.end:
                 yield f"R3: worker {worker} carried two visits: {earlier} and {later}"
 
@@ -204,7 +205,8 @@ def _queues(machine: Machine, rows: list[Visit], horizon: int) -> Iterator[str]:
         where = f"stage {stage}, queue {queue}"
         if starts != sorted(starts):
             yield f"R5: {where} was not served in the order of joining"
-        yield from _levels(where, [v for v in joined if v.start >= 0 or v.end < 0], turned_away, workers[stage], int(machine.queue_limit[stage]))
+        taken = [v for v in joined if v.start >= 0 or v.end < 0]
+        yield from _levels(where, taken, turned_away, workers[stage], int(machine.queue_limit[stage]))
     if any(max(v.send, v.join, v.start, v.end) >= horizon for v in rows):
         yield "R6: something happened after the end of the run"
 
@@ -230,4 +232,5 @@ def _levels(where: str, taken: list[Visit], turned_away: list[Visit], workers: i
         if waiting and busy < workers:
             yield f"R4: {where} had an idle worker at {now} while {waiting} visits waited"
         if now in refused and now not in freed and (waiting, busy) != (limit, workers):
-            yield f"R3: {where} turned a visit away at {now} with {waiting} waiting and {busy} of {workers} workers busy"
+            state = f"{waiting} waiting and {busy} of {workers} workers busy"
+            yield f"R3: {where} turned a visit away at {now} with {state}"

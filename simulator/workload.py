@@ -7,6 +7,7 @@ stream is cut into chunks.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ Ints = NDArray[np.int64]
 SECOND = 1_000_000_000
 UNIT = 1 << 32  # parts of a mean gap
 CHUNK = 4096
+LATEST = 2.0**61  # ns; no run gets so far, and times stay inside int64
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Profile:
         """Mean number of arrivals before `until` ns."""
         ends = [*self.starts[1:], until]
         spans = (max(0, min(end, until) - start) for start, end in zip(self.starts, ends, strict=True))
-        return sum(span / SECOND * rate for span, rate in zip(spans, self.rates, strict=True))
+        return math.fsum(span / SECOND * rate for span, rate in zip(spans, self.rates, strict=True))
 
 
 class Arrivals(NamedTuple):
@@ -68,7 +70,7 @@ class ArrivalStream:
         self._next, self._total = first + size, int(totals[-1])
         piece = np.searchsorted(self._knots, totals, side="right") - 1
         ahead = (totals - self._knots[piece]).astype(np.float64)
-        times = self._starts[piece] + (ahead * self._scale[piece]).astype(np.int64)
+        times = self._starts[piece] + np.minimum(ahead * self._scale[piece], LATEST).astype(np.int64)
         return Arrivals(first, times, keys)
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_texts import DESK, desk, desk_text
 
 from cases import files, yaml_reader
 from cases.design import Plain
 from cases.errors import CaseError, Problem
 from cases.files import as_json, as_yaml, load, loads, parse
-from small_texts import DESK, desk, desk_text
 
 
 def refused(text: str, name: str = "f.yaml") -> str:
@@ -67,7 +67,10 @@ def test_windows_lines_and_byte_order_mark(tmp_path: Path) -> None:
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30) | st.sampled_from(
-    ["no", "null", "~", "true", "1", "-0.5", "1e9", "= x", "a: b", "- a", "#", "'", '"', "12:30", " x ", "a\nb", "@", "%", "*a", "&a", "!t"]
+    [
+        "no", "null", "~", "true", "1", "-0.5", "1e9", "= x", "a: b", "- a", "#", "'", '"', "12:30", " x ", "a\nb", "@",
+        "%", "*a", "&a", "!t", "|", ">", "?", "{}", "[]", "---", "...",
+    ]
 )  # fmt: skip
 TREES = st.recursive(
     TEXTS | TEXTS.map(str),

@@ -1,5 +1,7 @@
 """`python -m cases`: what it prints and how it ends."""
 
+# ruff: noqa: E501 - messages stand whole beside what they are about
+
 import json
 import subprocess
 import sys

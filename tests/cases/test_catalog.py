@@ -9,6 +9,9 @@ import pytest
 
 from cases import design, files
 from cases.build import apply, design_changes
+from cases.knobs import stops
+from cases.layout import places
+from cases.references import point
 from cases.sheets import sheet_json
 from cases.spec import Case
 
@@ -51,6 +54,26 @@ def test_every_knob_turns_from_end_to_end(case: Case) -> None:
     for knob in case.knobs:
         for end in (knob.low, knob.high):
             assert design.text_at(apply(case, {knob.path: end}).tree, knob.path) == end
+
+
+def test_every_stop_of_a_knob_is_a_design(case: Case) -> None:
+    for knob in case.knobs:
+        label, texts, current = stops(case, knob, case)
+        assert label
+        assert current in texts
+        assert 2 <= len(set(texts)) == len(texts) <= 120
+        for text in texts:
+            apply(case, {knob.path: text})
+        values = [point(case, text).value for text in texts]
+        assert values == sorted(values)
+
+
+def test_every_stage_has_its_place_in_the_picture(case: Case) -> None:
+    found = places(case)
+    assert found.keys() == {stage.name for stage in case.stages}
+    assert len({(place.column, place.row) for place in found.values()}) == len(found)
+    for stage in case.stages:
+        assert all(found[before].column < found[stage.name].column for before in stage.after)
 
 
 def test_sources_exist_and_are_used(case: Case) -> None:

@@ -26,7 +26,9 @@ CONSTANT, EXPONENTIAL, LOGNORMAL, GAMMA = range(4)
 @cache
 def tables() -> np.ndarray:
     """One quantile table of each kind, by CONSTANT ... GAMMA."""
-    return np.array([draws.constant_table(), draws.exponential_table(), draws.lognormal_table(1.5), draws.gamma_table(0.4)])
+    return np.array(
+        [draws.constant_table(), draws.exponential_table(), draws.lognormal_table(1.5), draws.gamma_table(0.4)]
+    )
 
 
 @dataclass
@@ -128,7 +130,9 @@ class Seen:
     horizon: int
 
 
-def plane_of(engine: str, built: Machine, stream: Any, keep_trace: bool = True) -> tuple[simpy.Environment, RequestPlane]:
+def plane_of(
+    engine: str, built: Machine, stream: Any, keep_trace: bool = True
+) -> tuple[simpy.Environment, RequestPlane]:
     """An environment with a plane in it, as `control.environment` makes them."""
     if engine == "simpy":
         env = simpy.Environment(initial_time=0)
@@ -154,7 +158,16 @@ def run(engine: str, built: Machine, load: Load, keep_trace: bool = True) -> See
             if i == closes:
                 plane.measure(False)
             waits, busy = plane.integrals(int(env.now))
-            looks.append((env.now, plane.events, plane.waiting().tolist(), plane.most_waiting().tolist(), waits.tolist(), busy.tolist()))
+            looks.append(
+                (
+                    env.now,
+                    plane.events,
+                    plane.waiting().tolist(),
+                    plane.most_waiting().tolist(),
+                    waits.tolist(),
+                    busy.tolist(),
+                )
+            )
             parts.append(plane.take_ended())
 
     env.run(until=env.process(control()))
@@ -230,7 +243,10 @@ def loads(draw: Any) -> Load:
     """Poisson arrivals, at one rate or at several, about sixty of them."""
     rates = st.sampled_from([0.0, 100.0, 300.0, 1000.0])
     pieces = draw(st.integers(1, 3))
-    starts = [0, *sorted(draw(st.lists(st.integers(1, 100 * MS), min_size=pieces - 1, max_size=pieces - 1, unique=True)))]
+    starts = [
+        0,
+        *sorted(draw(st.lists(st.integers(1, 100 * MS), min_size=pieces - 1, max_size=pieces - 1, unique=True))),
+    ]
     profile = Profile(tuple(starts), (*(draw(rates) for _ in starts[1:]), draw(rates) or 200.0))
     horizon = draw(st.integers(1, 150 * MS))
     return Load(**draw(instants(horizon)), profile=profile, seed=draw(st.integers(0, 2**53)))

@@ -15,12 +15,34 @@ from simulator.network import LEAST_OF, RANDOM
 from simulator.workload import Profile
 
 WORDS = st.integers(0, 2**64 - 1)
-EXTREMES = [0, 1, 2, 2**22, 2**23 - 1, 2**23, 2**24, 2**52, 2**53 - 1, 2**62 - 1, 2**62, 2**63 - 1, 2**63, 2**63 + 1, 2**64 - 1]
+EXTREMES = [
+    0,
+    1,
+    2,
+    2**22,
+    2**23 - 1,
+    2**23,
+    2**24,
+    2**52,
+    2**53 - 1,
+    2**62 - 1,
+    2**62,
+    2**63 - 1,
+    2**63,
+    2**63 + 1,
+    2**64 - 1,
+]
 
 
 def test_mix_is_splitmix64() -> None:
     """The published sequence of splitmix64 from seed 1234567 (Vigna's reference implementation)."""
-    expected = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431, 16408922859458223821]
+    expected = [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
     assert [draws.mix(1234567, n) for n in range(5)] == expected
 
 
@@ -42,7 +64,9 @@ def test_quantile_is_the_same_everywhere(draw: int, kind: int) -> None:
 
 
 @pytest.mark.parametrize("kind", [CONSTANT, EXPONENTIAL, LOGNORMAL, GAMMA])
-@pytest.mark.parametrize("draw", [*EXTREMES, *(2**63 - d for d in EXTREMES if 0 < d < 2**63), *(1 << octave for octave in range(64))])
+@pytest.mark.parametrize(
+    "draw", [*EXTREMES, *(2**63 - d for d in EXTREMES if 0 < d < 2**63), *(1 << octave for octave in range(64))]
+)
 def test_quantile_is_the_same_everywhere_in_the_tails(draw: int, kind: int) -> None:
     same_quantile(draw, kind)
 
@@ -68,7 +92,7 @@ def test_histogram_bins_are_the_same_everywhere(value: int) -> None:
 
 
 def test_quantile_falls_towards_zero_and_rises_towards_the_tail() -> None:
-    """Draws are distances from a tail: low side ascending in the draw, high side descending; the two meet in the median."""
+    """Draws are distances from a tail: low side ascending, high side descending; they meet in the median."""
     for kind in (EXPONENTIAL, LOGNORMAL, GAMMA):
         low = [draws.quantile(tables()[kind], d) for d in range(0, 2**63, 2**57)]
         high = [draws.quantile(tables()[kind], 2**63 + d) for d in range(0, 2**63, 2**57)]
@@ -92,12 +116,17 @@ def test_draws_are_uniform_and_independent() -> None:
 def test_keys_differ_by_seed_replication_source_and_ordinal() -> None:
     """None of them shadows another, negative seeds included."""
     ordinals = np.arange(50)
-    keys = [draws.root_keys(seed, replication, source, ordinals) for seed in (0, 1, -1, 2**53) for replication in (0, 1) for source in (0, 1)]
+    keys = [
+        draws.root_keys(seed, replication, source, ordinals)
+        for seed in (0, 1, -1, 2**53)
+        for replication in (0, 1)
+        for source in (0, 1)
+    ]
     assert len(np.unique(np.concatenate(keys))) == 50 * 16
 
 
 def test_adding_a_stage_changes_no_other_stages_draws() -> None:
-    """Service times, cache hits and routes of the stages that stay are the same visit by visit (common random numbers)."""
+    """Service times, cache hits and routes of the stages that stay are the same (common random numbers)."""
     base = [
         StageSpec(replicas=3, balancing=RANDOM, table=LOGNORMAL, hit_ratio=0.3, floor=MS // 100),
         StageSpec(after=(0,), replicas=5, balancing=LEAST_OF, choices=2, table=EXPONENTIAL, floor=MS // 100),

@@ -6,7 +6,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from machines import ENGINES, EXPONENTIAL, LOGNORMAL, MS, Load, StageSpec, assert_same, coarse_loads, loads, machine, machines, plane_of, run
+from machines import (
+    ENGINES,
+    EXPONENTIAL,
+    LOGNORMAL,
+    MS,
+    Load,
+    StageSpec,
+    assert_same,
+    coarse_loads,
+    loads,
+    machine,
+    machines,
+    plane_of,
+    run,
+)
 
 from simulator import requests_compiled
 from simulator.network import LEAST_OF, RANDOM, ROUND_ROBIN, Machine
@@ -35,7 +49,11 @@ def test_r11_parity_when_everything_happens_at_once(built: Machine, load: Load) 
 
 def test_the_coarse_clock_makes_ties() -> None:
     """The test above tests something: in a typical example most events are not alone in their instant."""
-    spec = [StageSpec(floor=2 * TICK, concurrency=2), StageSpec(after=(0,), floor=TICK), StageSpec(after=(0,), floor=TICK)]
+    spec = [
+        StageSpec(floor=2 * TICK, concurrency=2),
+        StageSpec(after=(0,), floor=TICK),
+        StageSpec(after=(0,), floor=TICK),
+    ]
     load = Load([60 * TICK], times=[t * TICK for t in (0, 0, 0, 1, 1, 2, 2, 2, 3)])
     trace = run("simpy", machine(spec), load).trace
     times = trace[:, 3:7].ravel()
@@ -48,10 +66,39 @@ def big() -> Machine:
     return machine(
         [
             StageSpec(concurrency=8, replicas=2, balancing=ROUND_ROBIN, floor=MS, table=LOGNORMAL),
-            StageSpec(after=(0,), replicas=4, concurrency=2, balancing=LEAST_OF, choices=2, floor=6 * MS, table=EXPONENTIAL, hop=MS // 4, gives=30),
-            StageSpec(after=(0,), replicas=3, concurrency=2, balancing=RANDOM, floor=4 * MS, table=LOGNORMAL, queue_limit=20, gives=10),
+            StageSpec(
+                after=(0,),
+                replicas=4,
+                concurrency=2,
+                balancing=LEAST_OF,
+                choices=2,
+                floor=6 * MS,
+                table=EXPONENTIAL,
+                hop=MS // 4,
+                gives=30,
+            ),
+            StageSpec(
+                after=(0,),
+                replicas=3,
+                concurrency=2,
+                balancing=RANDOM,
+                floor=4 * MS,
+                table=LOGNORMAL,
+                queue_limit=20,
+                gives=10,
+            ),
             StageSpec(after=(0,), replicas=6, floor=4 * MS, table=EXPONENTIAL, hit_ratio=0.3, hit_time=MS),
-            StageSpec(after=(1, 2, 3), replicas=4, concurrency=3, balancing=LEAST_OF, choices=3, floor=MS, per_item=MS // 10, keeps=35, table=LOGNORMAL),
+            StageSpec(
+                after=(1, 2, 3),
+                replicas=4,
+                concurrency=3,
+                balancing=LEAST_OF,
+                choices=3,
+                floor=MS,
+                per_item=MS // 10,
+                keeps=35,
+                table=LOGNORMAL,
+            ),
             StageSpec(after=(4,), concurrency=12, floor=7 * MS, timeout=60 * MS, table=EXPONENTIAL, hop=MS // 2),
         ],
         client_timeout=150 * MS,
@@ -59,12 +106,19 @@ def big() -> Machine:
 
 
 def test_r11_parity_of_twenty_thousand_requests() -> None:
-    load = Load([k * 500 * MS + 17 for k in range(1, 40)], opens=5, closes=30, profile=Profile((0, 6_000 * MS, 7_000 * MS), (1000.0, 1600.0, 900.0)))
+    load = Load(
+        [k * 500 * MS + 17 for k in range(1, 40)],
+        opens=5,
+        closes=30,
+        profile=Profile((0, 6_000 * MS, 7_000 * MS), (1000.0, 1600.0, 900.0)),
+    )
     seen = [run(engine, big(), load) for engine in ENGINES]
     assert_same(*seen)
     outcomes = set(seen[0].ended.outcome.tolist())
     assert len(seen[0].ended.number) > 18_000
-    assert outcomes == {RequestEnd.COMPLETED, RequestEnd.REJECTED, RequestEnd.TIMED_OUT}, "the load must bring out every end"
+    assert outcomes == {RequestEnd.COMPLETED, RequestEnd.REJECTED, RequestEnd.TIMED_OUT}, (
+        "the load must bring out every end"
+    )
     assert set(seen[0].trace[:, 8].tolist()) == set(VisitEnd)
 
 

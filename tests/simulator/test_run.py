@@ -33,15 +33,27 @@ def invoke(*arguments: str) -> Result:
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     """The command as a user gives it."""
-    return subprocess.run([sys.executable, "-m", "simulator", "run", *arguments], capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "simulator", "run", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+        check=False,
+    )
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> str:
     """A small case as a file."""
     path = tmp_path / "small.yaml"
-    stages = [stage("front", "{kind: lognormal, mean: 2 ms, cv: 1}", concurrency=4), stage("back", "{kind: exponential, mean: 5 ms}", after="[front]", concurrency=4)]
-    path.write_text(text(*stages, rate="400 request/s", extra="objectives:\n  - {metric: latency, percentile: 99, at_most: 60 ms}"))
+    stages = [
+        stage("front", "{kind: lognormal, mean: 2 ms, cv: 1}", concurrency=4),
+        stage("back", "{kind: exponential, mean: 5 ms}", after="[front]", concurrency=4),
+    ]
+    path.write_text(
+        text(*stages, rate="400 request/s", extra="objectives:\n  - {metric: latency, percentile: 99, at_most: 60 ms}")
+    )
     return str(path)
 
 
@@ -54,13 +66,41 @@ def printed(result: Result) -> dict[str, Any]:
 def test_the_contract() -> None:
     """The keys of design.md section 5, and no other at the top but `notes`."""
     shown = printed(invoke(CATALOG_CASE, *QUICK, "--json"))
-    top = ["case", "key", "engine", "seed", "replications", "requests", "latency_ms", "stages", "objectives", "cost_usd_per_hour", "outcomes"]
+    top = [
+        "case",
+        "key",
+        "engine",
+        "seed",
+        "replications",
+        "requests",
+        "latency_ms",
+        "stages",
+        "objectives",
+        "cost_usd_per_hour",
+        "outcomes",
+    ]
     assert [key for key in shown if key != "notes"] == top
-    assert list(shown["requests"]) == ["offered", "completed", "degraded", "rejected", "timed_out", "failed", "superseded", "in_flight"]
+    assert list(shown["requests"]) == [
+        "offered",
+        "completed",
+        "degraded",
+        "rejected",
+        "timed_out",
+        "failed",
+        "superseded",
+        "in_flight",
+    ]
     assert list(shown["latency_ms"]) == ["mean", "p50", "p95", "p99", "p999"]
     assert all(set(figure) == INTERVAL for figure in shown["latency_ms"].values())
     for figures in shown["stages"].values():
-        assert list(figures) == ["utilisation", "arrivals_per_s", "wait_ms", "service_ms", "queue_length", "attempts_per_visit"]
+        assert list(figures) == [
+            "utilisation",
+            "arrivals_per_s",
+            "wait_ms",
+            "service_ms",
+            "queue_length",
+            "attempts_per_visit",
+        ]
         assert set(figures["wait_ms"]) == {"mean", "p99"}
         assert set(figures["service_ms"]) == {"mean"}
         assert set(figures["queue_length"]) == {"mean", "max"}
@@ -72,7 +112,9 @@ def test_the_contract() -> None:
 
 def test_both_engines_print_the_same_bytes_but_for_their_name_and_the_same_twice() -> None:
     """As a user runs them: processes of their own."""
-    simpy, compiled, again = (command(CATALOG_CASE, *QUICK, "--json", "--engine", engine) for engine in ("simpy", "compiled", "compiled"))
+    simpy, compiled, again = (
+        command(CATALOG_CASE, *QUICK, "--json", "--engine", engine) for engine in ("simpy", "compiled", "compiled")
+    )
     assert [run.returncode for run in (simpy, compiled, again)] == [0, 0, 0], simpy.stderr
     assert compiled.stdout == again.stdout
     assert simpy.stdout != compiled.stdout
@@ -122,7 +164,7 @@ def test_the_report_for_people(small: str) -> None:
     assert "p99" in shown.output
 
 
-# -- bad input ----------------------------------------------------------------------------------------------------------
+# -- bad input --------------------------------------------------------------------------------------------------------
 
 BAD = {
     "unknown case": ("no_such_case",),
@@ -173,7 +215,7 @@ def test_wrong_usage_ends_the_command_with_2() -> None:
     assert invoke().exit_code == 2
 
 
-# -- runs that do not end by themselves -----------------------------------------------------------------------------------
+# -- runs that do not end by themselves -------------------------------------------------------------------------------
 
 
 OVERLOADED = {"rate": "2000 request/s"}
@@ -204,7 +246,9 @@ def test_the_event_limit_shapes_the_result_and_is_noted(engine: Any) -> None:
 
 
 @pytest.mark.parametrize("engine", ["simpy", "compiled"])
-def test_the_wall_time_limit_ends_the_run_with_an_error_and_no_result(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wall_time_limit_ends_the_run_with_an_error_and_no_result(
+    engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(control, "WALL_SECONDS", 0.2)
     opened = case(stage(service="{kind: exponential, mean: 1 ms}", concurrency=2), rate="1000 request/s")
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""The rules of `simulator.semantics`, each by its name: that runs keep them, and that the checker sees when they do not."""
+"""The rules of `simulator.semantics`, by name: that runs keep them, and that the checker sees when they do not."""
 
 from __future__ import annotations
 
@@ -82,10 +82,23 @@ SPOILS: dict[str, tuple[str, Spoil]] = {
     "starts before it joins": ("R2", lambda t: ((t[:, STAGE] == 2) & (t[:, START] == t[:, JOIN]), START, -1)),
     "takes no time": ("R2", lambda t: ((t[:, STAGE] == 2) & (t[:, END] >= 0), END, -2 * TICK)),
     "is sent before its predecessor ends": ("R2", lambda t: (t[:, STAGE] == 2, SEND, -TICK)),
-    "expires early": ("R2", lambda t: ((t[:, OUTCOME] == VisitEnd.ANSWERED) & (t[:, STAGE] == 0), OUTCOME, VisitEnd.EXPIRED - VisitEnd.ANSWERED)),
-    "answers after its time-out": ("R2", lambda t: (t[:, OUTCOME] == VisitEnd.EXPIRED, OUTCOME, VisitEnd.ANSWERED - VisitEnd.EXPIRED)),
+    "expires early": (
+        "R2",
+        lambda t: (
+            (t[:, OUTCOME] == VisitEnd.ANSWERED) & (t[:, STAGE] == 0),
+            OUTCOME,
+            VisitEnd.EXPIRED - VisitEnd.ANSWERED,
+        ),
+    ),
+    "answers after its time-out": (
+        "R2",
+        lambda t: (t[:, OUTCOME] == VisitEnd.EXPIRED, OUTCOME, VisitEnd.ANSWERED - VisitEnd.EXPIRED),
+    ),
     "is open though it ended": ("R1", lambda t: (t[:, OUTCOME] == VisitEnd.ANSWERED, OUTCOME, -1)),
-    "is answered and rejected": ("R1", lambda t: ((t[:, OUTCOME] == VisitEnd.ANSWERED) & (t[:, STAGE] == 2), OUTCOME, 1)),
+    "is answered and rejected": (
+        "R1",
+        lambda t: ((t[:, OUTCOME] == VisitEnd.ANSWERED) & (t[:, STAGE] == 2), OUTCOME, 1),
+    ),
     "goes twice to a stage": ("R1", lambda t: ((t[:, STAGE] == 2) & (t[:, END] >= 0), STAGE, -1)),
     "shares a worker": ("R3", lambda t: ((t[:, STAGE] == 0) & (t[:, WORKER] == 1), WORKER, -1)),
     "waits beside an idle worker": ("R4", lambda t: (waited(t, 0), START, TICK // 2)),
@@ -125,7 +138,10 @@ def test_the_checker_sees_a_request_that_ended_otherwise(column: str) -> None:
     for row in range(len(seen.ended.number)):
         values = getattr(seen.ended, column).copy()
         values[row] = {"number": values[row - 1], "end": values[row] + 1, "outcome": values[row] % 4 + 1}[column]
-        if column == "outcome" and {values[row], getattr(seen.ended, column)[row]} == {RequestEnd.REJECTED, RequestEnd.TIMED_OUT}:
+        if column == "outcome" and {values[row], getattr(seen.ended, column)[row]} == {
+            RequestEnd.REJECTED,
+            RequestEnd.TIMED_OUT,
+        }:
             continue
         said = violations(busy(), seen.trace, seen.ended._replace(**{column: values}), seen.horizon)
         assert any(v.startswith(("R1", "R2")) for v in said), (row, said)
@@ -202,11 +218,13 @@ def test_r6_successors_are_sent_in_stage_order_and_the_lowest_free_worker_is_tak
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_balancing_by_hand(engine: str) -> None:
-    """Round robin goes in turn; least_of with as many draws as it takes finds the emptier replica; the first drawn wins ties."""
+    """Round robin goes in turn; least_of with as many draws as it takes finds the emptier replica."""
     times = [0, 0, 0, 0, 0]
     turn = run(engine, machine([StageSpec(replicas=2, balancing=ROUND_ROBIN, floor=5)]), Load([90], times=times)).trace
     assert turn[:, WORKER].tolist() == [0, 1, 0, 1, 0]
-    many = run(engine, machine([StageSpec(replicas=2, balancing=LEAST_OF, choices=30, floor=5)]), Load([90], times=times)).trace
+    many = run(
+        engine, machine([StageSpec(replicas=2, balancing=LEAST_OF, choices=30, floor=5)]), Load([90], times=times)
+    ).trace
     first, second, *others = many[:, WORKER].tolist()
     assert {first, second} == {0, 1}
     assert set(others[:2]) == {0, 1}
@@ -216,15 +234,31 @@ def test_balancing_by_hand(engine: str) -> None:
 
 
 CONTENDED = (
-    stage("front", "{kind: lognormal, mean: 2 ms, cv: 1}", replicas=2, concurrency=2, balancing="least_of 2", queue="{limit: 0}"),
-    stage("back", "{kind: exponential, mean: 4 ms}", after="[front]", replicas=2, concurrency=2, balancing="random", hop="0.5 ms", timeout="40 ms"),
+    stage(
+        "front",
+        "{kind: lognormal, mean: 2 ms, cv: 1}",
+        replicas=2,
+        concurrency=2,
+        balancing="least_of 2",
+        queue="{limit: 0}",
+    ),
+    stage(
+        "back",
+        "{kind: exponential, mean: 4 ms}",
+        after="[front]",
+        replicas=2,
+        concurrency=2,
+        balancing="random",
+        hop="0.5 ms",
+        timeout="40 ms",
+    ),
 )
 
 
 @pytest.mark.parametrize("asked", [{"requests": 700}, {"duration": 0.9}])
 @pytest.mark.parametrize("warm_up", ["", "run: {warm_up: 0.4 s}", "run: {warm_up: 0 s}"])
 def test_r9_measurement(asked: dict[str, Any], warm_up: str) -> None:
-    """All figures of a result against the trace of the reference plane, computed here a second time and in another way."""
+    """All figures of a result against the trace of the reference plane, computed here in another way."""
     opened = case(*CONTENDED, rate="900 request/s", extra=warm_up)
     planned = plan(opened, seed=3, replications=1, **asked)
     result = simulate(planned, "simpy")
@@ -248,7 +282,9 @@ def test_r9_measurement(asked: dict[str, Any], warm_up: str) -> None:
         visits = seen.trace[seen.trace[:, STAGE] == s]
         started = visits[visits[:, START] >= 0].copy()
         started[started[:, END] < 0, END] = stop  # in service to the end
-        inside = np.clip(started[:, END], measured.start, measured.end) - np.clip(started[:, START], measured.start, measured.end)
+        inside = np.clip(started[:, END], measured.start, measured.end) - np.clip(
+            started[:, START], measured.start, measured.end
+        )
         assert shown.utilisation == pytest.approx(inside.sum() / span / 4, rel=1e-12)
         joined = visits[(visits[:, JOIN] >= measured.start) & (visits[:, JOIN] < measured.end)]
         assert shown.arrivals_per_s == pytest.approx(len(joined) / span * SECOND, rel=1e-12)
@@ -259,13 +295,19 @@ def test_r9_measurement(asked: dict[str, Any], warm_up: str) -> None:
         assert shown.service_mean_ms == pytest.approx((served[:, END] - served[:, START]).mean() / MS, rel=1e-12)
         p99 = np.sort(waits)[math.ceil(0.99 * len(waits)) - 1] / MS
         assert shown.wait_p99_ms == pytest.approx(p99, rel=0.0005)
-        queued = np.clip(started[:, START], measured.start, measured.end) - np.clip(started[:, JOIN], measured.start, measured.end)
+        queued = np.clip(started[:, START], measured.start, measured.end) - np.clip(
+            started[:, JOIN], measured.start, measured.end
+        )
         assert shown.queue_mean == pytest.approx(queued.sum() / span, rel=1e-12)
 
 
 def test_r9_fast_rejections_do_not_improve_the_percentile() -> None:
-    """Half of the requests are turned away at once: p50 is borderline, p95 has no value, and the objective is missed."""
-    opened = case(stage(queue="{limit: 0}"), rate="1.2 request/s", extra="objectives:\n  - {metric: latency, percentile: 95, at_most: 3600 s}")
+    """Half of the requests are turned away at once: no percentile has a value, and the objective is missed."""
+    opened = case(
+        stage(queue="{limit: 0}"),
+        rate="1.2 request/s",
+        extra="objectives:\n  - {metric: latency, percentile: 95, at_most: 3600 s}",
+    )
     result = simulate(plan(opened, requests=5_000, replications=2))
     assert result.requests["rejected"] > 0.5 * result.requests["offered"]
     assert [result.latency_ms[p].value for p in ("p50", "p95", "p99")] == [None, None, None]
@@ -275,7 +317,7 @@ def test_r9_fast_rejections_do_not_improve_the_percentile() -> None:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_r9_drain_limit(engine: Any) -> None:
-    """Overloaded tenfold: the run ends `drain` after its window, what has not ended is in flight, and nothing is lost."""
+    """Overloaded tenfold: the run ends `drain` after its window, the rest is in flight, and nothing is lost."""
     opened = case(stage(service="{kind: constant, mean: 1 s}"), rate="10 request/s")
     result = simulate(plan(opened, requests=200, replications=1, drain=5.0), engine)
     counts = dict(result.requests)
@@ -291,7 +333,9 @@ def test_r9_drain_limit(engine: Any) -> None:
 def test_r10_determinism() -> None:
     opened = case(*CONTENDED, rate="600 request/s")
     planned = plan(opened, requests=500, replications=3, seed=5)
-    shown = {engine: [json.dumps(simulate(planned, engine).as_json()) for _ in range(2)] for engine in ("simpy", "compiled")}  # type: ignore[arg-type]
+    shown = {
+        engine: [json.dumps(simulate(planned, engine).as_json()) for _ in range(2)] for engine in ("simpy", "compiled")
+    }  # type: ignore[arg-type]
     for engine, (first, second) in shown.items():
         assert first == second, engine
     assert shown["simpy"][0].replace('"engine": "simpy"', '"engine": "compiled"') == shown["compiled"][0]
@@ -323,7 +367,7 @@ def test_r10_a_replication_does_not_depend_on_how_many_follow() -> None:
 @given(FINE | COARSE)
 @some_runs
 def test_r12_little(example: tuple[Machine, Load]) -> None:
-    """An identity in whole nanoseconds: what the plane integrates is what the visits spend, unfinished ones included."""
+    """An identity in whole nanoseconds: the plane's integrals are what the visits spend, unfinished ones included."""
     built, load = example
     for engine in ENGINES:
         seen = run(engine, built, load)
@@ -419,6 +463,9 @@ def test_r13_at_least_a_nanosecond_and_never_past_the_end_of_time(engine: str) -
     """A service of nothing takes 1 ns; one of centuries is cut, and does not overflow into the past."""
     nothing = StageSpec(floor=0, per_item=MS, table=CONSTANT)
     trace = run(engine, machine([nothing]), Load([100], times=[0, 10])).trace
+    assert (trace[:, END] - trace[:, START]).tolist() == [1, 1]
+    hit = StageSpec(hit_ratio=1.0, hit_time=0)
+    trace = run(engine, machine([hit]), Load([100], times=[0, 10])).trace
     assert (trace[:, END] - trace[:, START]).tolist() == [1, 1]
     forever = StageSpec(floor=1 << 60, table=EXPONENTIAL)
     seen = run(engine, machine([forever]), Load([1 << 58], times=[0]))

@@ -35,7 +35,11 @@ def replications(opened: Case, requests: int, times: int, seed: int = 1) -> list
 def check(values: list[float], target: float, slack: float) -> None:
     """The rule for theory rows; `slack` as a share of the target."""
     mean = float(np.mean(values))
-    half = float(special.stdtrit(len(values) - 1, 0.5 + LEVEL / 2)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    half = (
+        float(special.stdtrit(len(values) - 1, 0.5 + LEVEL / 2))
+        * float(np.std(values, ddof=1))
+        / math.sqrt(len(values))
+    )
     print(f"target {target:.6g}, {mean:.6g} +- {half:.2g}, slack {slack * target:.2g}")
     assert half <= slack * target, f"half-width {half:.4g} of {mean:.6g} proves nothing; measure more"
     assert abs(mean - target) <= slack * target + half, f"{mean:.6g} +- {half:.4g} against {target:.6g}"
@@ -112,7 +116,10 @@ def test_mean_time_in_m_m_1(rho: float) -> None:
     check([mean_latency(r) for r in runs], 1 / (1 - rho), 0.02)
 
 
-@pytest.mark.parametrize(("load", "servers"), [(0.8, 1), (4, 5), pytest.param(9, 10, marks=pytest.mark.long), pytest.param(45, 50, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("load", "servers"),
+    [(0.8, 1), (4, 5), pytest.param(9, 10, marks=pytest.mark.long), pytest.param(45, 50, marks=pytest.mark.long)],
+)
 def test_p99_wait_of_m_m_c(load: float, servers: int) -> None:
     """C exp(-(c - A) t) = 0.01."""
     target = math.log(erlang_c(load, servers) / 0.01) / (servers - load)
@@ -120,7 +127,7 @@ def test_p99_wait_of_m_m_c(load: float, servers: int) -> None:
     check([wait_percentile(r, 99) for r in runs], target, 0.07)
 
 
-# -- general services ---------------------------------------------------------------------------------------------------
+# -- general services -------------------------------------------------------------------------------------------------
 
 PK = [
     ("{kind: constant, mean: 1 ms}", 0.5, 0.0, 30_000, 0.03),
@@ -138,7 +145,7 @@ def test_mean_wait_of_m_g_1(service: str, rho: float, cv: float, requests: int, 
     check([mean_wait(r) for r in runs], rho * (1 + cv * cv) / (2 * (1 - rho)), slack)
 
 
-# -- losses -------------------------------------------------------------------------------------------------------------
+# -- losses -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("load", "servers"), [(1, 1), (8, 10), (45, 50), (100, 100)])
@@ -158,14 +165,16 @@ def erlang_b(load: float, servers: int) -> float:
     return blocked
 
 
-@pytest.mark.parametrize(("rho", "places", "target", "slack"), [(0.5, 5, 0.01587301587, 0.08), (1.0, 10, 0.09090909091, 0.04)])
+@pytest.mark.parametrize(
+    ("rho", "places", "target", "slack"), [(0.5, 5, 0.01587301587, 0.08), (1.0, 10, 0.09090909091, 0.04)]
+)
 def test_loss_of_m_m_1_k(rho: float, places: int, target: float, slack: float) -> None:
     """K places, the server's among them."""
     runs = replications(server(rho, queue=f"{{limit: {places - 1}}}"), 50_000, TIMES)
     check([rejected(r) for r in runs], target, slack)
 
 
-# -- networks -----------------------------------------------------------------------------------------------------------
+# -- networks ---------------------------------------------------------------------------------------------------------
 
 
 def test_mean_time_in_a_tandem() -> None:
@@ -191,7 +200,9 @@ def test_mean_of_a_fork_that_waits_for_all(branches: int) -> None:
     check([mean_latency(r) for r in runs], sum(1 / k for k in range(1, branches + 1)), 0.02)
 
 
-@pytest.mark.parametrize(("rho", "choices", "target"), [(0.5, 1, 2.0), (0.7, 2, 1.61445377), (0.9, 2, 2.614057377), (0.8, 3, 1.58088563)])
+@pytest.mark.parametrize(
+    ("rho", "choices", "target"), [(0.5, 1, 2.0), (0.7, 2, 1.61445377), (0.9, 2, 2.614057377), (0.8, 3, 1.58088563)]
+)
 def test_mean_time_with_the_power_of_choices(rho: float, choices: int, target: float) -> None:
     """Mitzenmacher's limit for many replicas (here 600), drawn with replacement."""
     balancing = "random" if choices == 1 else f"least_of {choices}"
@@ -200,7 +211,7 @@ def test_mean_time_with_the_power_of_choices(rho: float, choices: int, target: f
     check([mean_latency(r) for r in runs], target, 0.03)
 
 
-# -- the rule itself ----------------------------------------------------------------------------------------------------
+# -- the rule itself --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

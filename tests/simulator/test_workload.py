@@ -33,7 +33,7 @@ def test_poisson_gaps_vary_as_an_exponential_does() -> None:
 
 
 def test_poisson_counts_are_not_burstier_than_poisson() -> None:
-    """Index of dispersion (variance / mean of counts) about 1 on three scales; gaps that lean on each other would show here."""
+    """Index of dispersion (variance / mean of counts) about 1 on three scales; dependent gaps show here."""
     times = arrivals(Profile.constant(1000.0))
     for width in (SECOND // 100, SECOND // 10, SECOND):
         counts = np.bincount(times // width)[:-1]

@@ -1,0 +1,38 @@
+"""The kernel reads and writes inside its arrays: parity once more, with numba's bounds checks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+TOO_SMALL = """
+from machines import Load, StageSpec, machine, plane_of
+from simulator import requests_compiled
+
+make = requests_compiled._state
+requests_compiled._state = lambda *a: (state := make(*a))._replace(agenda=state.agenda[:1].copy())
+plane_of("compiled", machine([StageSpec()] * 3), Load([], times=[1]).stream())[1].advance(10)
+"""
+
+
+@pytest.mark.long
+def test_parity_with_bounds_checked(tmp_path: Path) -> None:
+    """In a process of its own with a fresh cache: an existing one silently turns the checks off."""
+    root = HERE.parents[1]
+    paths = os.pathsep.join([str(root), str(HERE)])
+    settings = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": paths}
+
+    def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, env=settings, cwd=root, capture_output=True, text=True, timeout=280, check=False)
+
+    armed = python("-c", TOO_SMALL)
+    assert "IndexError" in armed.stderr, "the checks are not on"
+    parity = python("-m", "pytest", str(HERE / "test_parity.py"), str(HERE / "test_draws.py"))
+    assert parity.returncode == 0, parity.stdout
