@@ -53,9 +53,7 @@ def _uncomparable(verdict: Verdict | None) -> bool:
     return verdict is not None and verdict.verdict == "wrong_dimension"
 
 
-def check(
-    calculation: str, states: str | None = None, units: Units | None = None, rounding: float = 1.5
-) -> Checked:
+def check(calculation: str, states: str | None = None, units: Units | None = None, rounding: float = 1.5) -> Checked:
     """Compute, and judge what is stated. FormulaError for what cannot be read; any verdict is an answer."""
     units = units or Units()
     formula = Formula.parse(calculation, units)

@@ -74,8 +74,7 @@ def _plain(name: str, sides: Sequence[tuple[str, Dimension]]) -> Dimension:
     text, dimension = sides[0]
     if not dimension.is_dimensionless:
         raise FormulaError(
-            f"{name}() wants a plain number, '{text}' is {dimension}; "
-            f"divide it by one unit, as in {name}(x / 1 kB)"
+            f"{name}() wants a plain number, '{text}' is {dimension}; divide it by one unit, as in {name}(x / 1 kB)"
         )
     return PLAIN
 

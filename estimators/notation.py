@@ -127,8 +127,7 @@ def unknown_unit(name: str, given: str, units: Mapping[str, Unit]) -> FormulaErr
     close = difflib.get_close_matches(name[:40], units, n=2, cutoff=0.7)
     guess = f"did you mean {' or '.join(shown(c) for c in close)}; " if close else ""
     return FormulaError(
-        f"{shown(given)}: {shown(name)} is not a unit; {guess}"
-        f"write for example '12 ms', '4 PB' or '300 requests/s'"
+        f"{shown(given)}: {shown(name)} is not a unit; {guess}write for example '12 ms', '4 PB' or '300 requests/s'"
     )
 
 
@@ -145,9 +144,7 @@ def read_quantity(tokens: Tokens, units: Mapping[str, Unit]) -> Reading:
     if money and money.text != "$":
         raise unknown_unit(money.text, tokens.given, units)
     if tokens.peek().kind != "number":
-        raise FormulaError(
-            f"{shown(tokens.given)}: a number is missing; write for example '12 ms' or '$2.50/hour'"
-        )
+        raise FormulaError(f"{shown(tokens.given)}: a number is missing; write for example '12 ms' or '$2.50/hour'")
     number = number_of(tokens.take())
     multiplier = find_multiplier(tokens.peek().text) if tokens.peek().kind == "name" else None
     if multiplier:
@@ -156,19 +153,13 @@ def read_quantity(tokens: Tokens, units: Mapping[str, Unit]) -> Reading:
     factor, dimension = read_unit(tokens, units, money=bool(money))
     end = tokens.list[tokens.position - 1].end
     written = " ".join(tokens.given[unit_start:end].split())
-    return Reading(
-        number, Fraction(multiplier or 1), factor, dimension, ("$" if money else "") + written, start, end
-    )
+    return Reading(number, Fraction(multiplier or 1), factor, dimension, ("$" if money else "") + written, start, end)
 
 
 def read_unit(tokens: Tokens, units: Mapping[str, Unit], money: bool = False) -> Unit:
     """Read 'USD/GB/month' or '/s' at the position, left to right; without a unit: the plain number 1."""
     factor, dimension = units["$"] if money else _ONE
-    if (
-        not money
-        and (tokens.peek().kind == "name" or tokens.at("%", "$", "¢", "€", "£"))
-        and not tokens.at("per")
-    ):
+    if not money and (tokens.peek().kind == "name" or tokens.at("%", "$", "¢", "€", "£")) and not tokens.at("per"):
         factor, dimension = _factor(tokens, units)
     while tokens.at("/", "*", "per") and _unit_follows(tokens, units):
         divide = tokens.take().text != "*"
@@ -219,12 +210,8 @@ def read_exponent(tokens: Tokens) -> Fraction:
     token = tokens.take()
     closed = tokens.take().text == ")" if bracket else True
     if token.kind != "number" or not closed or tokens.at("^", "**"):
-        raise FormulaError(
-            f"{shown(tokens.given)}: an exponent must be a number as in 'x^2', not a calculation"
-        )
+        raise FormulaError(f"{shown(tokens.given)}: an exponent must be a number as in 'x^2', not a calculation")
     power = number_of(token)
     if power > MAX_POWER:
-        raise FormulaError(
-            f"{shown(tokens.given)}: the exponent {shown(token.text)} is too large; at most {MAX_POWER}"
-        )
+        raise FormulaError(f"{shown(tokens.given)}: the exponent {shown(token.text)} is too large; at most {MAX_POWER}")
     return -power if negative else power

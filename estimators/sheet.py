@@ -71,9 +71,7 @@ class Working:
 
     def __str__(self) -> str:
         steps = [self.name, self.symbols, self.substituted, self.value_text]
-        return " = ".join(
-            dict.fromkeys(step for step in steps if step)
-        )  # a step that changes nothing is left out
+        return " = ".join(dict.fromkeys(step for step in steps if step))  # a step that changes nothing is left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +222,7 @@ class Sheet:
         formula, value = estimate.formula, values[estimate.name]
         unit = estimate.unit
         if unit is None:
-            unit = self.units.unit_for(
-                value, _shared_time(formula, [units[name] for name in sorted(formula.names)])
-            )
+            unit = self.units.unit_for(value, _shared_time(formula, [units[name] for name in sorted(formula.names)]))
         put_in = {name: self.units.format(values[name], units[name]) for name in formula.names}
         shown_value = self.units.format(value, unit)
         working = Working(formula.symbols(), formula.substituted(put_in), shown_value, estimate.name)

@@ -102,9 +102,7 @@ def _inner(node: Node, names: Mapping[str, str], least: int) -> str:
     return inner if level >= least else f"({inner})"
 
 
-def _joined(
-    parts: Sequence[tuple[bool, Node]], names: Mapping[str, str], least: int, plus: str, minus: str
-) -> str:
+def _joined(parts: Sequence[tuple[bool, Node]], names: Mapping[str, str], least: int, plus: str, minus: str) -> str:
     joined = _inner(parts[0][1], names, min(least, _NEGATIVE) if least == _POWER else least)
     for positive, node in parts[1:]:
         level_wanted = _POWER if isinstance(node, Negative) else least
@@ -184,9 +182,7 @@ def value(node: Node, values: Mapping[str, Any], arithmetic: Arithmetic) -> Any:
     except ValueError:  # math.sqrt and its like, and 0 ** -1
         raise FormulaError(f"'{short(node)}' has no value: it is not defined for such a number") from None
     if not arithmetic.is_finite(result):
-        raise FormulaError(
-            f"'{short(node)}' gives no finite number; look for a zero divisor or a huge factor"
-        )
+        raise FormulaError(f"'{short(node)}' gives no finite number; look for a zero divisor or a huge factor")
     return result
 
 

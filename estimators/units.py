@@ -201,13 +201,9 @@ class Units:
         if after == "B" and name.kind == "name":
             raise bytes_for_billion(name.text, given)
         if token.kind == "range":
-            raise FormulaError(
-                f"{shown(given)} is a range, one value is wanted here; write for example '12 ms'"
-            )
+            raise FormulaError(f"{shown(given)} is a range, one value is wanted here; write for example '12 ms'")
         if token.text == ",":
-            raise FormulaError(
-                f"{shown(given)}: commas part thousands, as in '1,000,000'; write decimals with a point"
-            )
+            raise FormulaError(f"{shown(given)}: commas part thousands, as in '1,000,000'; write decimals with a point")
         raise FormulaError(
             f"{shown(given)}: {shown(token.text)} is out of place; one number and one unit are wanted, "
             "for example '300 requests/s' or '0.02 USD/GB/month'"

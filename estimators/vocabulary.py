@@ -96,11 +96,7 @@ def _bytes() -> dict[str, Unit]:
             table[word + "byte"] = table[word + "bytes"] = (size, data)
             table[word + "bit"] = table[word + "bits"] = (size / 8, data)
     del table["b"]  # a lone b is a slip more often than a bit
-    rates = {
-        name: (size, data / Dimension.of({SECOND: 1}))
-        for name, (size, _) in table.items()
-        if name.endswith("ps")
-    }
+    rates = {name: (size, data / Dimension.of({SECOND: 1})) for name, (size, _) in table.items() if name.endswith("ps")}
     rates |= {low: rates[low[0].upper() + "bps"] for low in ("mbps", "gbps", "tbps")}
     return table | rates
 
@@ -108,9 +104,7 @@ def _bytes() -> dict[str, Unit]:
 def _rates() -> dict[str, Unit]:
     """QPS and its like are 1/s: which count is meant is left to where they stand."""
     per_second = Dimension.of({SECOND: -1})
-    table = {
-        name: (Fraction(1), per_second) for name in ("QPS", "qps", "RPS", "rps", "TPS", "tps", "IOPS", "Hz")
-    }
+    table = {name: (Fraction(1), per_second) for name in ("QPS", "qps", "RPS", "rps", "TPS", "tps", "IOPS", "Hz")}
     for prefix, size in (("k", 1000), ("M", 10**6), ("G", 10**9)):
         table |= {prefix + name: (Fraction(size), per_second) for name in ("QPS", "qps", "rps", "Hz")}
     table["fps"] = table["FPS"] = (Fraction(1), Dimension.of({"frame": 1, SECOND: -1}))
@@ -134,7 +128,7 @@ def _flops() -> dict[str, Unit]:
 def noun_units(noun: str) -> dict[str, Unit]:
     """One count noun in its singular and plural forms."""
     unit = (Fraction(1), Dimension.of({noun: 1}))
-    return {name: unit for name in (noun, *plurals(noun))}
+    return dict.fromkeys((noun, *plurals(noun)), unit)
 
 
 @cache

@@ -21,13 +21,14 @@ from simulator.plane import RequestPlane
 from simulator.requests_simpy import SimPyRequests
 from simulator.workload import ArrivalStream
 
-STEPS = 240  # control instants over the time that is simulated for measurement
+STEPS = 240  # control instants until the window closes,
+REQUESTS_A_STEP = 100_000  # or more of them, so that a long run can be cancelled in an instant
 
 Progress = Callable[[float], None]
 """Told the share of the work that is done; may raise to cancel the run."""
 
 
-class _KernelEnvironment(simpy.Environment):
+class KernelEnvironment(simpy.Environment):
     """An environment whose requests live in a kernel."""
 
     plane: RequestPlane
@@ -46,7 +47,7 @@ def environment(plan: Plan, replication: int, engine: str) -> tuple[simpy.Enviro
         return env, SimPyRequests(env, plan.network.machine, arrivals)
     from simulator.requests_compiled import CompiledRequests  # numba takes its time to import
 
-    kernel = _KernelEnvironment(initial_time=0)
+    kernel = KernelEnvironment(initial_time=0)
     kernel.plane = CompiledRequests(plan.network.machine, arrivals)
     return kernel, kernel.plane
 
@@ -61,17 +62,18 @@ class Watch:
     progress: Progress
     started: float  # time.monotonic() when the whole run began
 
-    def check_wall(self) -> None:
-        """R10: a wall-time limit ends the run with an error and no result."""
-        if time.monotonic() - self.started > WALL_SECONDS:
-            raise RunError(f"the run took more than {WALL_SECONDS:g} s; ask for fewer requests or replications")
+
+def check_wall(started: float) -> None:
+    """R10: a wall-time limit ends the run with an error and no result. `started`: time.monotonic() when it began."""
+    if time.monotonic() - started > WALL_SECONDS:
+        raise RunError(f"the run took more than {WALL_SECONDS:g} s; ask for fewer requests or replications")
 
 
 def observe(env: simpy.Environment, plane: RequestPlane, watch: Watch) -> Generator[simpy.Event, Any, None]:
     """Sample the run, open and close the measuring window, and end it (R9)."""
     window, recorder = watch.window, watch.recorder
     limit = watch.plan.event_limit(window)
-    step = max(1, -(-window.end // STEPS))
+    step = max(1, -(-window.end // max(STEPS, window.last // REQUESTS_A_STEP)))
     instants = sorted({*range(step, window.end, step), window.start, window.end} - {0})
     if window.start == 0:
         recorder.open(0, plane)
@@ -82,7 +84,7 @@ def observe(env: simpy.Environment, plane: RequestPlane, watch: Watch) -> Genera
         if instant == window.end:
             recorder.close(instant, plane)
         recorder.sample(instant, plane)
-        watch.check_wall()
+        check_wall(watch.started)
         watch.progress(instant / window.end)
         if plane.events >= limit:
             recorder.cut_short(instant, plane, limit)
@@ -93,7 +95,7 @@ def observe(env: simpy.Environment, plane: RequestPlane, watch: Watch) -> Genera
         now = min(now + step, drained)
         yield env.timeout(now - env.now)
         recorder.sample(now, plane)
-        watch.check_wall()
+        check_wall(watch.started)
         watch.progress(1.0)
         if plane.events >= limit:
             recorder.cut_short(now, plane, limit)

@@ -119,7 +119,7 @@ def _ints(values: Iterable[int]) -> Ints:
 
 
 def _or_never(seconds: float | None) -> int:
-    return NEVER if seconds is None else nanoseconds(seconds)
+    return NEVER if seconds is None else max(1, nanoseconds(seconds))
 
 
 def _threshold(ratio: float) -> int:

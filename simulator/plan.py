@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Literal, NamedTuple
 
@@ -18,7 +19,8 @@ Engine = Literal["auto", "simpy", "compiled"]
 
 EVENTS_PER_VISIT = 12
 """Unless a run says otherwise: the events a replication may take for each measured visit before it is cut short."""
-MOST_REQUESTS = 1_000_000_000
+MOST_REQUESTS = 1_000_000_000  # measured, and before: numbers of unit time fit int64 up to twice that
+MOST_REPLICATIONS = 1_000
 MOST_WARM_UP = 20  # requests before the window for each in it
 LONGEST = 10 * 365 * 86_400 * SECOND  # of simulated time
 WALL_SECONDS = 600.0
@@ -80,49 +82,52 @@ def plan(
     events: int | None = None,
 ) -> Plan:
     """The plan for a case, by its own `run` where nothing else is said. `duration` and `drain` in seconds."""
-    own = case.run
+    own, network = case.run, resolve(case)
     if requests is not None and duration is not None:
         raise RunError("both a number of requests and a duration; say one of them")
-    wanted = own.requests if requests is None else requests
-    network = resolve(case)
-    if duration is not None:
-        wanted_ns = nanoseconds(duration)
-        if wanted_ns < 1 or network.profile.expected(wanted_ns) > MOST_REQUESTS:
-            raise RunError(
-                f"a duration of {duration:g} s brings no request or more than {MOST_REQUESTS:,}; choose another"
-            )
-    elif not 1 <= wanted <= MOST_REQUESTS:
-        raise RunError(f"{wanted:,} requests is out of bounds: a run measures from 1 to {MOST_REQUESTS:,}")
-    elif network.profile.expected(LONGEST) < 2 * wanted:
-        raise RunError(
-            f"{wanted:,} requests take more than {LONGEST // SECOND // 86_400 // 365} years at this rate; "
-            "raise the rate, measure fewer requests, or give a duration"
-        )
-    if own.warm_up is not None and duration is None:
-        before = network.profile.expected(nanoseconds(own.warm_up))
-        if before > MOST_WARM_UP * max(wanted, 10_000):
-            raise RunError(
-                f"run.warm_up of {own.warm_up:g} s brings about {before:,.0f} requests before the {wanted:,} measured; "
-                "shorten it, leave it out, or measure more requests"
-            )
-    times = own.replications if replications is None else replications
-    if not 1 <= times <= 1_000:
-        raise RunError(f"{times:,} replications is out of bounds: from 1 to 1,000")
     run = Run(
         seed=own.seed if seed is None else seed,
-        replications=times,
-        requests=None if duration is not None else wanted,
+        replications=own.replications if replications is None else replications,
+        requests=None if duration is not None else own.requests if requests is None else requests,
         duration=None if duration is None else nanoseconds(duration),
         warm_up=None if own.warm_up is None else nanoseconds(own.warm_up),
         drain=nanoseconds(own.drain if drain is None else drain),
         events=events,
     )
+    _check(run, network.profile)
     return Plan(case, network, run)
 
 
-def window(profile: Profile, run: Run, replication: int) -> Window:
-    """What a replication measures: found by reading its arrivals ahead."""
-    arrivals = _Ahead(ArrivalStream(profile, run.seed, replication))
+def _check(run: Run, profile: Profile) -> None:
+    """Refuse what would measure nothing or never end."""
+    if not 1 <= run.replications <= MOST_REPLICATIONS:
+        raise RunError(f"{run.replications:,} replications is out of bounds: from 1 to {MOST_REPLICATIONS:,}")
+    if run.requests is not None:
+        measured = float(run.requests)
+        if not 1 <= run.requests <= MOST_REQUESTS:
+            raise RunError(f"{run.requests:,} requests is out of bounds: a run measures from 1 to {MOST_REQUESTS:,}")
+        if profile.expected(LONGEST) < 2 * run.requests:
+            raise RunError(
+                f"{run.requests:,} requests take more than {LONGEST // SECOND // 86_400 // 365} years at this rate; "
+                "raise the rate, measure fewer requests, or give a duration"
+            )
+    else:
+        assert run.duration is not None
+        measured = profile.expected(run.duration)
+        if run.duration < 1 or measured > MOST_REQUESTS:
+            seconds = run.duration / SECOND
+            raise RunError(f"{seconds:g} s bring no request or more than {MOST_REQUESTS:,}; choose another duration")
+    before = profile.expected(run.warm_up or 0)
+    if before > MOST_WARM_UP * max(measured, 10_000) or before > MOST_REQUESTS:
+        raise RunError(
+            f"the warm-up brings about {before:,.0f} requests before the {measured:,.0f} measured ones; "
+            "shorten run.warm_up, leave it out, or measure more"
+        )
+
+
+def window(profile: Profile, run: Run, replication: int, tick: Callable[[], None] = lambda: None) -> Window:
+    """What a replication measures: found by reading its arrivals ahead. `tick` is called now and then; it may raise."""
+    arrivals = _Ahead(ArrivalStream(profile, run.seed, replication), tick)
     if run.duration is not None:
         start = run.duration // 10 if run.warm_up is None else run.warm_up
         end = start + run.duration
@@ -138,18 +143,25 @@ def window(profile: Profile, run: Run, replication: int) -> Window:
 class _Ahead:
     """Reads an arrival stream forward, once."""
 
-    def __init__(self, stream: ArrivalStream) -> None:
+    def __init__(self, stream: ArrivalStream, tick: Callable[[], None]) -> None:
         self._stream = stream
-        self._chunk = stream.chunk()
+        self._tick = tick
+        self._size = 4096
+        self._chunk = stream.chunk(self._size)
 
     def number_at(self, time: int) -> int:
         """The number of the first request that arrives at `time` or later."""
         while self._chunk.times[-1] < time:
-            self._chunk = self._stream.chunk()
+            self._further()
         return self._chunk.first + int(np.searchsorted(self._chunk.times, time, side="left"))
 
     def time_of(self, number: int) -> int:
         """When request `number` arrives."""
         while number >= self._chunk.first + len(self._chunk.times):
-            self._chunk = self._stream.chunk()
+            self._further()
         return int(self._chunk.times[number - self._chunk.first])
+
+    def _further(self) -> None:
+        self._tick()
+        self._size = min(2 * self._size, 1 << 18)
+        self._chunk = self._stream.chunk(self._size)

@@ -48,9 +48,7 @@ NOT_YET = -1  # a time in a visit
 
 # Keys stay uint64: numba makes float64 of uint64 with int64.
 U0, U1, U4, U6, U27, U30, U31, U32, U56, U63 = (np.uint64(i) for i in (0, 1, 4, 6, 27, 30, 31, 32, 56, 63))
-GOLDEN, MULTIPLIER_1, MULTIPLIER_2 = (
-    np.uint64(i) for i in (draws.GOLDEN, draws.MULTIPLIER_1, draws.MULTIPLIER_2)
-)
+GOLDEN, MULTIPLIER_1, MULTIPLIER_2 = (np.uint64(i) for i in (draws.GOLDEN, draws.MULTIPLIER_1, draws.MULTIPLIER_2))
 SERVICE, CACHE, ROUTE = (np.uint64(i) for i in (draws.SERVICE, draws.CACHE, draws.ROUTE))
 LOW_63, LOW_52 = np.uint64((1 << 63) - 1), np.uint64((1 << 52) - 1)
 OCTAVES, LAST_OCTAVE = np.uint64(draws.OCTAVES), np.uint64(draws.OCTAVES - 1)

@@ -370,9 +370,7 @@ class SimPyRequests:
     def integrals(self, now: int) -> tuple[Ints, Ints]:
         """Time integrals from 0 to now of the visits waiting and in service, by stage (ns)."""
         waiting = np.array([s.waiting_integral + s.waiting * now for s in self._stages])
-        return waiting, np.array(
-            [s.busy_integral + sum(queue.busy for queue in s.queues) * now for s in self._stages]
-        )
+        return waiting, np.array([s.busy_integral + sum(queue.busy for queue in s.queues) * now for s in self._stages])
 
     def take_ended(self) -> Ended:
         """The requests that ended since the last call."""

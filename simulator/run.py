@@ -6,7 +6,7 @@ import importlib.util
 import time
 
 from cases.errors import RunError
-from simulator.control import Progress, replicate
+from simulator.control import Progress, check_wall, replicate
 from simulator.measure import summarise
 from simulator.plan import Engine, Plan, window
 from simulator.results import SimulationResult
@@ -36,6 +36,10 @@ def simulate(plan: Plan, engine: Engine = "auto", progress: Progress = lambda _:
         def share(done: float, before: int = replication) -> None:
             progress((before + done) / plan.run.replications)
 
-        measured = window(plan.network.profile, plan.run, replication)
+        def tick(before: int = replication) -> None:
+            check_wall(started)
+            progress(before / plan.run.replications)
+
+        measured = window(plan.network.profile, plan.run, replication, tick)
         recorders.append(replicate(plan, replication, chosen, measured, share, started))
     return summarise(plan, chosen, recorders)

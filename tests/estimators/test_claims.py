@@ -28,9 +28,7 @@ def of(stated: str, computed: str, low: str | None = None, high: str | None = No
         ("10M QPS", "7.5e9 loads/month", "too_high", 3456, None),
     ],
 )
-def test_the_articles_claims(
-    stated: str, computed: str, verdict: str, ratio: float, slip: str | None
-) -> None:
+def test_the_articles_claims(stated: str, computed: str, verdict: str, ratio: float, slip: str | None) -> None:
     units = Units(["negative"])
     got = judge(units.quantity(stated), units.quantity(computed), units=units)
     assert (got.verdict, got.slip) == (verdict, slip)

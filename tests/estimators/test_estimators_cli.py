@@ -27,16 +27,16 @@ def test_the_articles_storage() -> None:
     assert {"says", "stated", "computed", "unit", "ratio", "verdict", "working", "slip"} <= answer.keys()
     assert answer["says"] == "500 B * 800e9 = 4 PB"
     assert (answer["stated"], answer["computed"], answer["unit"]) == (4, 0.4, "PB")
-    assert answer["ratio"] == pytest.approx(10) and answer["verdict"] == "too_high"
+    assert answer["ratio"] == pytest.approx(10)
+    assert answer["verdict"] == "too_high"
     assert answer["slip"] == "a factor of ten"
     assert answer["working"] == "500 B × 800e9 = 0.4 PB"
 
 
 def test_count_nouns_are_forgiven_in_a_product_and_said() -> None:
     answer = checked("50M users * 10 events/user/hour * 500 B", "70 MB/s")
-    assert answer["verdict"] == "supported" and answer["computed"] == pytest.approx(
-        50e6 * 10 / 3600 * 500 / 1e6
-    )
+    assert answer["verdict"] == "supported"
+    assert answer["computed"] == pytest.approx(50e6 * 10 / 3600 * 500 / 1e6)
     assert answer["note"] == "500 B read as per event"
     assert checked("10M users * 20/day", "2300 requests/s")["note"] == "user read as request"
     assert checked("50M users * 10 events/user/hour * 500 B", "70 MB")["verdict"] == "wrong_dimension"
@@ -73,14 +73,18 @@ def test_checks(calculation: str, states: str, verdict: str, ratio: float, slip:
 
 def test_wrong_dimension_gives_the_computed_value_in_its_own_unit() -> None:
     answer = checked("4 PB / 1 month", "4 PB")
-    assert answer["verdict"] == "wrong_dimension" and answer["ratio"] is None and answer["slip"] is None
+    assert answer["verdict"] == "wrong_dimension"
+    assert answer["ratio"] is None
+    assert answer["slip"] is None
     assert (answer["stated"], answer["unit"]) == (4, "PB")
-    assert answer["computed_unit"] == "GB/s" and answer["computed"] == pytest.approx(4e6 / 2_592_000)
+    assert answer["computed_unit"] == "GB/s"
+    assert answer["computed"] == pytest.approx(4e6 / 2_592_000)
 
 
 def test_without_a_stated_number() -> None:
     answer = checked("98 * 7.5e9 loads")
-    assert answer["computed"] == 735e9 and answer["unit"] == "loads"
+    assert answer["computed"] == 735e9
+    assert answer["unit"] == "loads"
     assert answer["stated"] is answer["ratio"] is answer["verdict"] is answer["slip"] is None
     assert run("check", "98 * 7.5e9 loads").output == "98 × 7.5e9 loads = 735 billion loads\n"
 
@@ -117,7 +121,8 @@ def test_for_reading() -> None:
 def test_bad_input_is_one_line_and_exit_code_1(arguments: tuple[str, ...], says: str, as_json: bool) -> None:
     result = run("check", *arguments, *(["--json"] if as_json else []))
     assert result.exit_code == 1
-    assert says in result.stderr and result.stderr.count("\n") == 1
+    assert says in result.stderr
+    assert result.stderr.count("\n") == 1
     assert result.stdout == ""
 
 
@@ -133,19 +138,21 @@ def test_a_calculation_may_begin_with_a_minus() -> None:
 
 
 def python_m(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "estimators", *arguments], capture_output=True, text=True, check=False
-    )
+    return subprocess.run([sys.executable, "-m", "estimators", *arguments], capture_output=True, text=True, check=False)
 
 
 def test_as_a_program() -> None:
     bare = python_m()
-    assert bare.returncode == 0 and "check" in bare.stdout and "Usage: python -m estimators" in bare.stdout
+    assert bare.returncode == 0
+    assert "check" in bare.stdout
+    assert "Usage: python -m estimators" in bare.stdout
     began = time.perf_counter()
     bad = python_m("check", "1 byte + 1 request")
     assert time.perf_counter() - began < 3
-    assert bad.returncode == 1 and bad.stdout == ""
-    assert "Traceback" not in bad.stderr and bad.stderr.count("\n") == 1
+    assert bad.returncode == 1
+    assert bad.stdout == ""
+    assert "Traceback" not in bad.stderr
+    assert bad.stderr.count("\n") == 1
 
 
 def test_start_up_does_without_numpy() -> None:

@@ -23,7 +23,8 @@ def refused(text: str, read=UNITS.value) -> str:
     with pytest.raises(FormulaError) as error:
         read(text)
     message = str(error.value)
-    assert "\n" not in message and len(message) < 300
+    assert "\n" not in message
+    assert len(message) < 300
     return message
 
 
@@ -154,7 +155,8 @@ def test_refuses(text: str, says: str) -> None:
 
 def test_a_message_shows_what_was_given_shortened() -> None:
     message = refused("7 " + "x" * 190)
-    assert message.startswith("'7 xxx") and "…'" in message
+    assert message.startswith("'7 xxx")
+    assert "…'" in message
 
 
 def test_text_only() -> None:
@@ -185,10 +187,9 @@ def test_errors_are_in_the_one_tree() -> None:
 )
 def test_ranges(text: str, low: float, high: float, point: float, of: str) -> None:
     value = UNITS.value(text)
-    assert isinstance(value, Range) and value.text == text
-    assert [value.low.value, value.high.value, value.point.value] == pytest.approx(
-        [low, high, point], rel=1e-12
-    )
+    assert isinstance(value, Range)
+    assert value.text == text
+    assert [value.low.value, value.high.value, value.point.value] == pytest.approx([low, high, point], rel=1e-12)
     assert value.low.dimension == value.high.dimension == value.point.dimension == dimension(of)
 
 
@@ -302,7 +303,8 @@ def test_one_noun_is_not_another() -> None:
     assert str(dimension("request/s")) == "request/s"
     assert str(dimension("1/s")) == "1/s"
     assert str(dimension("B*request/user/s")) == "B*request/user/s"
-    assert dimension("GB") == dimension("bit") and dimension("").is_dimensionless
+    assert dimension("GB") == dimension("bit")
+    assert dimension("").is_dimensionless
 
 
 def test_common_goes_either_way() -> None:
@@ -332,7 +334,8 @@ def test_fits(given_: str, wanted: str, answer: bool) -> None:
 
 
 def test_own_nouns() -> None:
-    assert UNITS.is_unit("heatmaps") and not Units().is_unit("heatmap")
+    assert UNITS.is_unit("heatmaps")
+    assert not Units().is_unit("heatmap")
     assert Units(["user", "users"]).quantity("3 users") == Units().quantity("3 users")
     for wrong, says in (
         ("min", "unit already"),

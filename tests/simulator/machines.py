@@ -11,7 +11,7 @@ import simpy
 from hypothesis import strategies as st
 
 from simulator import draws
-from simulator.control import _KernelEnvironment
+from simulator.control import KernelEnvironment
 from simulator.network import LEAST_OF, NEVER, PASS_ON, RANDOM, ROUND_ROBIN, SHARED, UNLIMITED, Machine
 from simulator.plane import Ended, RequestPlane, StageTally
 from simulator.requests_compiled import CompiledRequests
@@ -137,7 +137,7 @@ def plane_of(
     if engine == "simpy":
         env = simpy.Environment(initial_time=0)
         return env, SimPyRequests(env, built, stream, keep_trace)
-    kernel = _KernelEnvironment(initial_time=0)
+    kernel = KernelEnvironment(initial_time=0)
     kernel.plane = CompiledRequests(built, stream, keep_trace)
     return kernel, kernel.plane
 
