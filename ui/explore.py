@@ -15,7 +15,7 @@ from ui.charts import chart, latency_figure, queue_figure
 from ui.diagram import diagram
 from ui.header import header
 from ui.knobs import knob_sliders, what_changed
-from ui.runs import Job, View, view
+from ui.runs import Job, View, forget, view
 
 LIMITS = """
 - Requests come at random (Poisson); each stage serves in the order of arrival.
@@ -41,6 +41,8 @@ def page() -> None:
         state.end()
         return
     before = view(baseline, "baseline")
+    if case is baseline:
+        forget("design")
     now = before if case is baseline else view(case, "design")
     answer = st.container(key="answer")
     controls, picture = st.container(key="board").columns([1, 3.3], gap="medium")

@@ -44,6 +44,11 @@ class Job:
         """Give up at the next control instant."""
         self._cancelled.set()
 
+    @property
+    def given_up(self) -> bool:
+        """Whether it was cancelled before it had a result: then it says nothing about its design."""
+        return self._cancelled.is_set() and self.result is None
+
     def progress(self, share: float) -> None:
         """Told by the run; raises once it is cancelled."""
         self.share = share
@@ -56,7 +61,7 @@ class Job:
             self.progress(0.0)
             self.result = simulate(self.plan, progress=self.progress)
         except Cancelled:
-            self.error = "cancelled"
+            pass
         except StagecraftError as error:
             self.error = str(error)
         except Exception as error:  # the page must say something whatever happens in a thread
@@ -123,22 +128,23 @@ def view(case: Case, slot: str) -> View:
     except StagecraftError as error:
         return View(None, None, str(error))
     jobs: dict[str, Job] = st.session_state.setdefault("jobs", {})
-    job = jobs.get(slot)
     result = runs().known(planned.key)
     if result is not None:
-        _forget(jobs, slot)
+        forget(slot)
         return View(result, None, None)
-    if job is None or job.plan.key != planned.key:
-        _forget(jobs, slot)
+    job = jobs.get(slot)
+    if job is None or job.plan.key != planned.key or job.given_up:
+        forget(slot)
         job = jobs[slot] = runs().start(planned)
     job.done.wait(PATIENCE)
-    if not job.done.is_set():
+    if not job.done.is_set() or job.given_up:
         return View(None, job, None)
-    _forget(jobs, slot)
+    forget(slot)
     return View(job.result, None, job.error)
 
 
-def _forget(jobs: dict[str, Job], slot: str) -> None:
-    job = jobs.pop(slot, None)
+def forget(slot: str) -> None:
+    """Nobody waits for this slot's run any more."""
+    job = st.session_state.get("jobs", {}).pop(slot, None)
     if job is not None:
         job.cancel()
