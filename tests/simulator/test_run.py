@@ -300,3 +300,26 @@ def test_results_are_values() -> None:
     assert one == two
     with pytest.raises(AttributeError):
         one.seed = 3  # type: ignore[misc]
+
+
+def test_r10_the_number_of_workers_does_not_show() -> None:
+    planned = plan(open_case(CATALOG_CASE), requests=500, replications=7)
+    alone = json.dumps(simulate(planned, workers=1).as_json())
+    assert json.dumps(simulate(planned, workers=2).as_json()) == alone
+    assert json.dumps(simulate(planned, workers=7).as_json()) == alone
+
+
+def test_one_cancelled_replication_ends_them_all() -> None:
+    class EnoughError(Exception):
+        pass
+
+    def give_up_once(_: float) -> None:
+        told.append(time.monotonic())
+        if len(told) == 30:
+            raise EnoughError
+
+    told: list[float] = []
+    planned = plan(open_case(CATALOG_CASE), requests=2_000_000, replications=6)
+    with pytest.raises(EnoughError):
+        simulate(planned, progress=give_up_once, workers=3)
+    assert time.monotonic() - told[29] < 5
