@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from small_cases import case, stage, text
 
 from cases.errors import RunError
+from cases.files import open_case
 from simulator import control
 from simulator.__main__ import cli
 from simulator.measure import SimulationResult
