@@ -1,4 +1,4 @@
-"""`python -m simulator`: run."""
+"""`python -m simulator`: run, compare."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import time
 import click
 
 from cases.__main__ import Commands, case_options
+from cases.build import apply, design_changes
 from cases.fields import seconds
 from cases.files import open_case
+from simulator.compare import Comparison
 from simulator.plan import Engine, plan
 from simulator.report import report
 from simulator.run import simulate
@@ -58,6 +60,36 @@ def run(
     click.echo(json.dumps(result.as_json(), indent=1, ensure_ascii=False) if as_json else report(opened, result))
     if require and any(objective.met is not True for objective in result.objectives):
         sys.exit(3)
+
+
+@cli.command()
+@click.argument("case")
+@click.option("--a", "first", required=True, metavar="NAME", help="A design; 'baseline' is the case as written.")
+@click.option("--b", "second", required=True, metavar="NAME", help="The design to compare with it.")
+@click.option("--seed", type=click.IntRange(0, 2**53), help="Luck, the same for both.")
+@click.option("--replications", type=int, metavar="R", help="Independent repetitions, for the intervals.")
+@click.option("--requests", type=int, metavar="N", help="Measured requests of a replication.")
+@click.option("--engine", type=click.Choice(["auto", "simpy", "compiled"]), default="auto", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def compare(
+    case: str,
+    first: str,
+    second: str,
+    seed: int | None,
+    replications: int | None,
+    requests: int | None,
+    engine: Engine,
+    as_json: bool,
+) -> None:
+    """Two designs on the same luck: differences with paired intervals."""
+    opened = open_case(case)
+    results = []
+    for name in (first, second):
+        design = apply(opened, design_changes(opened, name))
+        planned = plan(design, seed=seed, replications=replications, requests=requests)
+        results.append(simulate(planned, engine, _Progress()))
+    comparison = Comparison.of(first, second, *results)
+    click.echo(json.dumps(comparison.as_json(), indent=1, ensure_ascii=False) if as_json else comparison.report())
 
 
 class _Progress:

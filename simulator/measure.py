@@ -183,8 +183,8 @@ def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder]) -> Simulat
     requests = {"offered": sum(r.offered for r in recorders)}
     requests |= {end.name.lower(): int(counts[end]) for end in RequestEnd if end is not RequestEnd.IN_FLIGHT}
     requests["in_flight"] = int(counts[RequestEnd.IN_FLIGHT])
-    latency = {"mean": Interval.of([r.mean() for r in recorders])}
-    latency |= {name: Interval.of([r.percentile(q) for r in recorders]) for name, q in PERCENTILES.items()}
+    figures = {"mean": tuple(r.mean() for r in recorders)}
+    figures |= {name: tuple(r.percentile(q) for r in recorders) for name, q in PERCENTILES.items()}
     return SimulationResult(
         case=plan.case.id,
         key=plan.key,
@@ -192,12 +192,13 @@ def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder]) -> Simulat
         seed=plan.run.seed,
         replications=len(recorders),
         requests=requests,
-        latency_ms=latency,
+        latency_ms={name: Interval.of(values) for name, values in figures.items()},
         stages={name: _stage(recorders, s) for s, name in enumerate(plan.network.names)},
         objectives=tuple(_objective(objective, recorders) for objective in plan.case.objectives),
         cost_usd_per_hour=plan.network.cost_usd_per_hour,
         notes=tuple(_notes(recorders)),
         events=sum(r.events for r in recorders),
+        by_replication=figures | {"availability": tuple(r.availability() for r in recorders)},
         timeline=recorders[0].timeline(plan.network.names),
     )
 

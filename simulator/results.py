@@ -137,6 +137,7 @@ class SimulationResult:
     cost_usd_per_hour: float | None
     notes: tuple[str, ...]
     events: int
+    by_replication: dict[str, tuple[float | None, ...]]  # latencies in ms by name, and availability
     timeline: Timeline | None = field(default=None, compare=False, repr=False)
 
     def as_json(self) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from cases.errors import RunError
 from cases.files import open_case
 from simulator import control
 from simulator.__main__ import cli
-from simulator.measure import SimulationResult
 from simulator.plan import plan
+from simulator.results import SimulationResult
 from simulator.run import simulate
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,95 @@
+"""Two designs on the same luck."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy import stats
+from small_cases import case, stage
+
+from cases.build import apply
+from cases.errors import RunError
+from cases.spec import Case
+from simulator.__main__ import cli
+from simulator.compare import Comparison, Difference
+from simulator.plan import plan
+from simulator.results import Interval, SimulationResult
+from simulator.run import simulate
+
+
+@pytest.fixture(scope="module")
+def desk() -> Case:
+    return case(stage("desk", "{kind: exponential, mean: 10 ms}", concurrency=10), rate="800 request/s")
+
+
+def result(one: Case, seed: int = 3, replications: int = 8) -> SimulationResult:
+    return simulate(plan(one, seed=seed, requests=4_000, replications=replications))
+
+
+def difference(comparison: Comparison, name: str) -> Difference:
+    return next(d for d in comparison.differences if d.name == name)
+
+
+def test_the_interval_is_of_the_paired_differences(desk: Case) -> None:
+    a, b = result(desk), result(apply(desk, {"stages.desk.service.mean": "10.2 ms"}))
+    p99 = difference(Comparison.of("a", "b", a, b), "p99")
+    paired = np.array(b.by_replication["p99"], dtype=float) - np.array(a.by_replication["p99"], dtype=float)
+    low, high = stats.t.interval(0.95, len(paired) - 1, paired.mean(), stats.sem(paired))
+    assert p99.difference == pytest.approx((paired.mean(), low, high))
+    assert p99.decided
+    assert "b is slower at p99 by" in p99.sentence("b")
+
+
+def test_common_luck_is_worth_a_lot(desk: Case) -> None:
+    """Paired differences are far less noisy than those of independent runs."""
+    slower = apply(desk, {"stages.desk.service.mean": "10.2 ms"})
+    paired = difference(Comparison.of("a", "b", result(desk), result(slower)), "mean").difference
+    other = result(slower, seed=99)
+    apart = np.array(other.by_replication["mean"], dtype=float) - np.array(
+        result(desk).by_replication["mean"], dtype=float
+    )
+    assert paired.high is not None
+    assert paired.value is not None
+    half = stats.t.ppf(0.975, len(apart) - 1) * stats.sem(apart)
+    assert paired.high - paired.value < half / 2
+
+
+def test_a_design_against_itself_is_the_same(desk: Case) -> None:
+    comparison = Comparison.of("a", "a", result(desk), result(desk))
+    for one in comparison.differences:
+        assert one.difference.value == 0
+        assert not one.decided
+        assert "the same" in one.sentence("a")
+
+
+def test_no_difference_where_one_has_no_value(desk: Case) -> None:
+    lossy = apply(desk, {"stages.desk.queue.limit": "0", "stages.desk.service.mean": "40 ms"})
+    comparison = Comparison.of("a", "b", result(desk), result(lossy))
+    assert difference(comparison, "p99").difference == Interval(None, None, None)
+    assert "no difference can be given" in difference(comparison, "p99").sentence("b")
+    fewer = difference(comparison, "availability")
+    assert "fewer" in fewer.sentence("b")
+    assert fewer.difference.value is not None
+    assert math.isclose(fewer.difference.value, (fewer.b or 0) - (fewer.a or 0), rel_tol=1e-9)
+
+
+def test_only_like_is_compared(desk: Case) -> None:
+    with pytest.raises(RunError, match="seed"):
+        Comparison.of("a", "b", result(desk, seed=1), result(desk, seed=2))
+
+
+def test_the_command() -> None:
+    arguments = ["compare", "youtube_recommendations", "--a", "baseline", "--b", "fewer_rankers", "--requests", "2000"]
+    answer = json.loads(CliRunner().invoke(cli, [*arguments, "--json"]).stdout)
+    assert set(answer) == {"case", "a", "b", "keys", "seed", "replications", "differences", "cost_usd_per_hour"}
+    p99 = answer["differences"]["p99"]
+    assert p99["difference"]["value"] == pytest.approx(p99["b"] - p99["a"])
+    assert answer["cost_usd_per_hour"]["b"] < answer["cost_usd_per_hour"]["a"]
+    assert "on the same luck" in CliRunner().invoke(cli, arguments).stdout
+    wrong = CliRunner().invoke(cli, ["compare", "youtube_recommendations", "--a", "baseline", "--b", "fewer_ranker"])
+    assert wrong.exit_code == 1
+    assert "did you mean 'fewer_rankers'" in wrong.stderr
