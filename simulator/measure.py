@@ -210,9 +210,9 @@ def _stage(recorders: Sequence[Recorder], s: int) -> StageResult:
         sum(int(column[s]) for column in columns)
         for columns in ([t.joins for t in tallies], [t.starts for t in tallies])
     )
-    served = joins - sum(int(t.rejections[s]) for t in tallies)
+    rejections = sum(int(t.rejections[s]) for t in tallies)
     waits = sum((t.waits[s] for t in tallies), np.zeros(histogram.BINS, dtype=np.int64))
-    wait_p99 = histogram.percentile(waits, 99, served)
+    wait_p99 = histogram.percentile(waits, 99, joins - rejections)
     busy, waiting = sum(int(r.busy_ns[s]) for r in recorders), sum(int(r.waiting_ns[s]) for r in recorders)
     return StageResult(
         utilisation=busy / (time * int(recorders[0].workers[s])),
@@ -222,6 +222,7 @@ def _stage(recorders: Sequence[Recorder], s: int) -> StageResult:
         service_mean_ms=sum(int(t.service_sum[s]) for t in tallies) / starts / MILLISECOND if starts else None,
         queue_mean=waiting / time,
         queue_max=max(int(r.most_waiting[s]) for r in recorders),
+        rejections=rejections,
         attempts_per_visit=1.0 if joins else None,  # R7 is not here yet: every visit is a first attempt
     )
 

@@ -48,18 +48,28 @@ def objective_text(objective: ObjectiveResult) -> str:
     return f"{percentile} {value}{interval_text(interval)} against {target}"
 
 
+LITTLE = 0.05  # of the mean latency
+
+
 def limit(case: Case, result: SimulationResult) -> str:
     """What breaks first: a stage that lacks capacity, else the one where visits wait longest."""
     name, stage = max(result.stages.items(), key=lambda item: pressure(case, item[0], item[1]))
-    label = label_of(case, name)
+    label, spec = label_of(case, name), case.stage(name)
     need = replicas_needed(case, name, stage)
-    have = case.stage(name).replicas
-    if need > have * SATURATED:
-        return f"{label} needs {need:.1f} replicas for what arrives and has {have}; its queue grows while this lasts."
-    busy = f"{label}, {percent(stage.utilisation)} busy"
-    if stage.wait_mean_ms and stage.wait_mean_ms > 0.01:
-        return f"Limit: {busy}; visits wait {milliseconds(stage.wait_mean_ms)} there on average."
-    return f"Limit: {busy}."
+    if need > spec.replicas * SATURATED:
+        then = "its full queue turns visits away" if stage.rejections else "its queue grows while this lasts"
+        return f"{label} needs {need:,.1f} replicas for what arrives and has {spec.replicas:,}; {then}."
+    wait, busy, mean = stage.wait_mean_ms, percent(stage.utilisation), result.latency_ms["mean"].value
+    if not wait:
+        return f"Nobody waits; the busiest stage is {_busiest(case, result)}."
+    if mean is not None and wait < LITTLE * mean:
+        return f"Queues add little: the longest mean wait is {milliseconds(wait)} ({label}, {busy} busy)."
+    return f"The longest wait is at {label}, {busy} busy: {milliseconds(wait)} on average."
+
+
+def _busiest(case: Case, result: SimulationResult) -> str:
+    name, stage = max(result.stages.items(), key=lambda item: item[1].utilisation)
+    return f"{label_of(case, name)}, {percent(stage.utilisation)} busy"
 
 
 def pressure(case: Case, name: str, stage: StageResult) -> tuple[float, float]:

@@ -92,6 +92,7 @@ class StageResult:
     queue_mean: float
     queue_max: int
     attempts_per_visit: float | None
+    rejections: int  # visits turned away by a full queue
 
     def as_json(self) -> dict[str, Any]:
         """The keys of the contract."""
