@@ -6,6 +6,7 @@ other. The interval is of the paired differences, which are much less noisy than
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,12 +103,12 @@ def _difference(name: str, a: SimulationResult, b: SimulationResult) -> Differen
     pairs = list(zip(a.by_replication[name], b.by_replication[name], strict=True))
     differences = [None if x is None or y is None else y - x for x, y in pairs]
     means = (Interval.of([x for x, _ in pairs]).value, Interval.of([y for _, y in pairs]).value)
-    return Difference(name, *means, Interval.of(differences))
+    return Difference(name, *means, Interval.of(differences, least=-math.inf))
 
 
 def _figure(name: str, value: float | None) -> str:
     if value is None:
         return "no answer"
     if name == "availability":
-        return f"{value * 100:.3g} %"
+        return f"{value * 100:.4g} %"
     return f"-{milliseconds(-value)}" if value < 0 else milliseconds(value)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from typing import Any
 
 import simpy
@@ -17,7 +16,7 @@ import simpy
 from cases.errors import RunError
 from simulator.measure import Recorder
 from simulator.plan import WALL_SECONDS, Plan, Window
-from simulator.plane import RequestPlane
+from simulator.plane import EventLimitReachedError, RequestPlane
 from simulator.requests_simpy import SimPyRequests
 from simulator.workload import ArrivalStream
 
@@ -26,6 +25,7 @@ REQUESTS_A_STEP = 100_000  # or more of them, so that a long run can be cancelle
 
 Progress = Callable[[float], None]
 """Told the share of the work that is done; may raise to cancel the run."""
+Tick = Callable[[], None]
 
 
 class KernelEnvironment(simpy.Environment):
@@ -39,28 +39,20 @@ class KernelEnvironment(simpy.Environment):
         super().step()
 
 
-def environment(plan: Plan, replication: int, engine: str) -> tuple[simpy.Environment, RequestPlane]:
+def environment(
+    plan: Plan, replication: int, engine: str, limit: int, tick: Callable[[], None]
+) -> tuple[simpy.Environment, RequestPlane]:
     """The clock and the request plane of one replication."""
     arrivals = ArrivalStream(plan.network.profile, plan.run.seed, replication)
+    machine = plan.network.machine
     if engine == "simpy":
         env = simpy.Environment(initial_time=0)
-        return env, SimPyRequests(env, plan.network.machine, arrivals)
+        return env, SimPyRequests(env, machine, arrivals, limit=limit, tick=tick)
     from simulator.requests_compiled import CompiledRequests  # numba takes its time to import
 
     kernel = KernelEnvironment(initial_time=0)
-    kernel.plane = CompiledRequests(plan.network.machine, arrivals)
+    kernel.plane = CompiledRequests(machine, arrivals, limit=limit, tick=tick)
     return kernel, kernel.plane
-
-
-@dataclass
-class Watch:
-    """What the observer of a replication needs to know and to tell."""
-
-    plan: Plan
-    window: Window
-    recorder: Recorder
-    progress: Progress
-    started: float  # time.monotonic() when the whole run began
 
 
 def check_wall(started: float) -> None:
@@ -69,10 +61,11 @@ def check_wall(started: float) -> None:
         raise RunError(f"the run took more than {WALL_SECONDS:g} s; ask for fewer requests or replications")
 
 
-def observe(env: simpy.Environment, plane: RequestPlane, watch: Watch) -> Generator[simpy.Event, Any, None]:
+def observe(
+    env: simpy.Environment, plane: RequestPlane, plan: Plan, recorder: Recorder, progress: Progress
+) -> Generator[simpy.Event, Any, None]:
     """Sample the run, open and close the measuring window, and end it (R9)."""
-    window, recorder = watch.window, watch.recorder
-    limit = watch.plan.event_limit(window)
+    window = recorder.window
     step = max(1, -(-window.end // max(STEPS, window.last // REQUESTS_A_STEP)))
     instants = sorted({*range(step, window.end, step), window.start, window.end} - {0})
     if window.start == 0:
@@ -84,31 +77,23 @@ def observe(env: simpy.Environment, plane: RequestPlane, watch: Watch) -> Genera
         if instant == window.end:
             recorder.close(instant, plane)
         recorder.sample(instant, plane)
-        check_wall(watch.started)
-        watch.progress(instant / window.end)
-        if plane.events >= limit:
-            recorder.cut_short(instant, plane, limit)
-            return
-    drained = window.end + watch.plan.run.drain
-    now = window.end
+        progress(instant / window.end)
+    now, drained = window.end, window.end + plan.run.drain
     while recorder.unfinished and now < drained:
         now = min(now + step, drained)
         yield env.timeout(now - env.now)
         recorder.sample(now, plane)
-        check_wall(watch.started)
-        watch.progress(1.0)
-        if plane.events >= limit:
-            recorder.cut_short(now, plane, limit)
-            return
+        progress(1.0)
 
 
-def replicate(
-    plan: Plan, replication: int, engine: str, window: Window, progress: Progress, started: float
-) -> Recorder:
-    """Run one replication to its end."""
-    env, plane = environment(plan, replication, engine)
-    recorder = Recorder(plan.network.machine, window, keep_timeline=replication == 0)
-    watch = Watch(plan, window, recorder, progress, started)
-    env.run(until=env.process(observe(env, plane, watch)))
+def replicate(plan: Plan, replication: int, engine: str, window: Window, progress: Progress, tick: Tick) -> Recorder:
+    """Run one replication to its end. `tick` is called every so many events; it may raise, as `progress` may."""
+    limit = plan.event_limit(window)
+    env, plane = environment(plan, replication, engine, limit, tick)
+    recorder = Recorder(plan, window, keep_timeline=replication == 0)
+    try:
+        env.run(until=env.process(observe(env, plane, plan, recorder, progress)))
+    except EventLimitReachedError as reached:
+        recorder.cut_short(reached.at, plane, limit)
     recorder.finish(plane)
     return recorder

@@ -39,6 +39,11 @@ def count(values: Ints) -> Ints:
     return np.bincount(bins_of(values), minlength=BINS).astype(np.int64)
 
 
+def rank(population: int, percent: float) -> int:
+    """How many of a population must not exceed its percentile."""
+    return max(1, math.ceil(population * percent / 100 - 1e-9))
+
+
 def percentile(counts: Ints, percent: float, population: int | None = None) -> float | None:
     """The smallest value that at least `percent` % of the population do not exceed (ns).
 
@@ -47,7 +52,7 @@ def percentile(counts: Ints, percent: float, population: int | None = None) -> f
     """
     known = int(counts.sum())
     everyone = known if population is None else population
-    rank = max(1, math.ceil(everyone * percent / 100 - 1e-9))
-    if everyone == 0 or rank > known:
+    place = rank(everyone, percent)
+    if everyone == 0 or place > known:
         return None
-    return middle(int(np.searchsorted(np.cumsum(counts), rank)))
+    return middle(int(np.searchsorted(np.cumsum(counts), place)))

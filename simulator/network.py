@@ -20,6 +20,7 @@ from simulator import draws
 from simulator.workload import SECOND, Profile
 
 Ints = NDArray[np.int64]
+Whole = NDArray[np.object_]  # Python's whole numbers, for sums of times that outgrow int64
 
 NEVER = 1 << 61  # later than any run: half of int64, so that adding two times cannot overflow
 UNLIMITED = 1 << 61

@@ -17,8 +17,8 @@ from simulator.workload import SECOND, ArrivalStream, Profile
 
 Engine = Literal["auto", "simpy", "compiled"]
 
-EVENTS_PER_VISIT = 12
-"""Unless a run says otherwise: the events a replication may take for each measured visit before it is cut short."""
+EVENTS_PER_VISIT = 8  # an arrival, a hop, a finish and two time-outs, and some to spare
+MOST_DRAIN_EVENTS = 1_500_000  # what a replication may take when its drain would take more than its window
 MOST_REQUESTS = 1_000_000_000  # measured, and before: numbers of unit time fit int64 up to twice that
 MOST_REPLICATIONS = 1_000
 MOST_WARM_UP = 20  # requests before the window for each in it
@@ -65,10 +65,15 @@ class Plan:
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     def event_limit(self, window: Window) -> int:
-        """Events after which a replication is cut short."""
+        """Events after which a replication is cut short: what requests up to the drain limit take, within reason."""
         if self.run.events is not None:
             return self.run.events
-        return EVENTS_PER_VISIT * self.network.machine.stages * max(window.last, 1_000)
+        each = EVENTS_PER_VISIT * self.network.machine.stages
+        until = window.end + self.run.drain
+        everybody = each * (
+            window.last + self.network.profile.expected(until) - self.network.profile.expected(window.end)
+        )
+        return max(each * max(window.last, 1_000), min(int(everybody), MOST_DRAIN_EVENTS))
 
 
 def plan(
@@ -113,7 +118,8 @@ def _check(run: Run, profile: Profile) -> None:
             )
     else:
         assert run.duration is not None
-        measured = profile.expected(run.duration)
+        start = run.duration // 10 if run.warm_up is None else run.warm_up
+        measured = profile.expected(start + run.duration) - profile.expected(start)
         if run.duration < 1 or measured > MOST_REQUESTS:
             seconds = run.duration / SECOND
             raise RunError(f"{seconds:g} s bring no request or more than {MOST_REQUESTS:,}; choose another duration")
@@ -131,7 +137,10 @@ def window(profile: Profile, run: Run, replication: int, tick: Callable[[], None
     if run.duration is not None:
         start = run.duration // 10 if run.warm_up is None else run.warm_up
         end = start + run.duration
-        return Window(arrivals.number_at(start), arrivals.number_at(end), start, end)
+        found = Window(arrivals.number_at(start), arrivals.number_at(end), start, end)
+        if found.first == found.last:
+            raise RunError(f"no request arrives in {run.duration / SECOND:g} s after the warm-up; measure for longer")
+        return found
     assert run.requests is not None
     first = -(-run.requests // 10) if run.warm_up is None else arrivals.number_at(run.warm_up)
     last = first + run.requests

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from simulator.network import Ints
+from simulator.network import Ints, Whole
 from simulator.semantics import Trace
 
 LONGEST_SERVICE = 1 << 59  # ns; a draw beyond it (18 years) is cut, so that times stay inside int64
@@ -26,9 +26,17 @@ class StageTally(NamedTuple):
     joins: Ints
     starts: Ints
     rejections: Ints
-    wait_sum: Ints
-    service_sum: Ints
+    wait_sum: Whole
+    service_sum: Whole
     waits: Ints  # shape (stages, histogram.BINS)
+
+
+class EventLimitReachedError(Exception):
+    """A plane processed as many events as it may; `at` is the time of the next one (ns)."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
 
 
 class RequestPlane(Protocol):
@@ -47,7 +55,7 @@ class RequestPlane(Protocol):
     def measure(self, on: bool) -> None: ...
     def waiting(self) -> Ints: ...
     def most_waiting(self) -> Ints: ...
-    def integrals(self, now: int) -> tuple[Ints, Ints]: ...
+    def integrals(self, now: int) -> tuple[Whole, Whole]: ...
     def take_ended(self) -> Ended: ...
     def tally(self) -> StageTally: ...
     def trace(self) -> Trace: ...

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from cases.spec import Case
-from simulator.results import Interval, ObjectiveResult, SimulationResult, StageResult
+from simulator.results import Interval, ObjectiveResult, SimulationResult
 
 SATURATED = 0.995
+OVERLOAD = 1.005  # of the capacity: beyond noise
 
 
 class Verdict(NamedTuple):
@@ -32,18 +33,29 @@ def verdict(case: Case, result: SimulationResult) -> Verdict:
         )
     first = objectives[0]
     words = {True: "Holds", False: "Misses", None: "Undecided"}[first.met]
-    return Verdict(first.met, f"{words}: {objective_text(first)}.", limit(case, result))
+    overloaded = any(_lacks(case, result, name) for name in result.stages)
+    if overloaded and first.name != "availability" and first.value is not None:
+        # The figure is of this run's length; an interval would pretend that there is a figure without one.
+        name, target = first.name.removeprefix("latency "), milliseconds(first.target)
+        text = f"{name} {milliseconds(first.value)} by the end of this run, and rising, against {target}"
+    else:
+        text = objective_text(first)
+    return Verdict(first.met, f"{words}: {text}.", limit(case, result))
 
 
 def objective_text(objective: ObjectiveResult) -> str:
     """'p99 148 ms (95 % interval 146 to 150) against 200 ms'."""
     interval = Interval(objective.value, objective.low, objective.high)
     if objective.name == "availability":
-        value = "unknown" if objective.value is None else f"{objective.value:.3%}".replace("%", " %")
-        return f"availability {value} against {objective.target * 100:g} %"
+        value = "unknown" if objective.value is None else f"{objective.value * 100:.3f} %"
+        spread = ""
+        if objective.low is not None and objective.high is not None and objective.low < objective.high:
+            spread = f" (95 % interval {objective.low * 100:.3f} to {objective.high * 100:.3f} %)"
+        return f"availability {value}{spread} against {objective.target * 100:g} %"
     percentile = objective.name.removeprefix("latency ")
     if objective.value is None:
-        return f"too few requests are answered for a {percentile} to hold against {milliseconds(objective.target)}"
+        target = milliseconds(objective.target)
+        return f"too few requests got an answer in time for a {percentile} to hold against {target}"
     value, target = milliseconds(objective.value), milliseconds(objective.target)
     return f"{percentile} {value}{interval_text(interval)} against {target}"
 
@@ -52,36 +64,47 @@ LITTLE = 0.05  # of the mean latency
 
 
 def limit(case: Case, result: SimulationResult) -> str:
-    """What breaks first: a stage that lacks capacity, else the one where visits wait longest."""
-    name, stage = max(result.stages.items(), key=lambda item: pressure(case, item[0], item[1]))
-    label, spec = label_of(case, name), case.stage(name)
-    need = replicas_needed(case, name, stage)
-    if need > spec.replicas * SATURATED:
-        then = "its full queue turns visits away" if stage.rejections else "its queue grows while this lasts"
-        return f"{label} needs {need:,.1f} replicas for what arrives and has {spec.replicas:,}; {then}."
-    wait, busy, mean = stage.wait_mean_ms, percent(stage.utilisation), result.latency_ms["mean"].value
+    """What breaks first: stages that lack capacity for what is offered, else who turns visits away, else who waits."""
+    lacking = [name for name in result.stages if _lacks(case, result, name)]
+    if lacking:
+        needs = [
+            f"{label_of(case, name)} needs {_count(replicas_needed(case, result, name))} replicas"
+            f" (has {case.stage(name).replicas:,})"
+            for name in lacking
+        ]
+        more = f" and {len(needs) - 3} more stages" if len(needs) > 3 else ""
+        return f"Overloaded: for {result.offered_per_s:,.0f} requests/s {', '.join(needs[:3])}{more}."
+    name, stage = max(result.stages.items(), key=lambda item: item[1].rejections)
+    if stage.rejections:
+        return f"{label_of(case, name)} turns visits away: its queue is full ({stage.rejections:,} times)."
+    name, stage = max(result.stages.items(), key=lambda item: item[1].wait_mean_ms or 0.0)
+    label, busy = label_of(case, name), percent(stage.utilisation)
+    wait, mean = stage.wait_mean_ms, result.latency_ms["mean"].value
     if not wait:
-        return f"Nobody waits; the busiest stage is {_busiest(case, result)}."
+        name, stage = max(result.stages.items(), key=lambda item: item[1].utilisation)
+        return f"Next to nobody waits; the busiest stage is {label_of(case, name)}, {percent(stage.utilisation)} busy."
     if mean is not None and wait < LITTLE * mean:
         return f"Queues add little: the longest mean wait is {milliseconds(wait)} ({label}, {busy} busy)."
     return f"The longest wait is at {label}, {busy} busy: {milliseconds(wait)} on average."
 
 
-def _busiest(case: Case, result: SimulationResult) -> str:
-    name, stage = max(result.stages.items(), key=lambda item: item[1].utilisation)
-    return f"{label_of(case, name)}, {percent(stage.utilisation)} busy"
+def _count(need: float) -> str:
+    return f"{need:,.0f}" if need >= 100 else f"{need:.3g}"
 
 
-def pressure(case: Case, name: str, stage: StageResult) -> tuple[float, float]:
-    """How near a stage is to its limit: lacking capacity first, then the time that visits wait."""
-    lacking = replicas_needed(case, name, stage) / case.stage(name).replicas
-    return (lacking if lacking > SATURATED else 0.0, stage.wait_mean_ms or 0.0)
+def _lacks(case: Case, result: SimulationResult, name: str) -> bool:
+    return replicas_needed(case, result, name) > case.stage(name).replicas * OVERLOAD
 
 
-def replicas_needed(case: Case, name: str, stage: StageResult) -> float:
-    """Replicas that the work which arrived would keep busy all the time."""
-    busy_workers = stage.arrivals_per_s * (stage.service_mean_ms or 0.0) / 1000
-    return busy_workers / case.stage(name).concurrency
+def replicas_needed(case: Case, result: SimulationResult, name: str) -> float:
+    """Replicas that the requests offered would keep busy all the time, if all of them came so far.
+
+    Every request visits every stage once. Where no visit was served in the window, its time is the stated one.
+    """
+    spec = case.stage(name)
+    served = result.stages[name].service_mean_ms
+    seconds = (spec.service.mean or spec.service.floor or 0.0) if served is None else served / 1000
+    return result.offered_per_s * seconds / spec.concurrency
 
 
 def load_word(utilisation: float) -> str:
@@ -166,7 +189,7 @@ def figure_rows(result: SimulationResult) -> list[dict[str, str]]:
         objective = objectives.pop(f"latency {name}", None)
         rows.append(
             {
-                "Latency": name,
+                "Latency": "mean of the answered" if name == "mean" else name,
                 "Value": milliseconds(interval.value),
                 "95 % interval": _bare_interval(interval),
                 "Objective": ""

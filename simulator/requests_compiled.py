@@ -21,8 +21,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from simulator import draws, histogram
-from simulator.network import NEVER, PASS_ON, ROUND_ROBIN, Ints, Machine
-from simulator.plane import LONGEST_SERVICE, Ended, StageTally
+from simulator.network import NEVER, PASS_ON, ROUND_ROBIN, Ints, Machine, Whole
+from simulator.plane import LONGEST_SERVICE, Ended, EventLimitReachedError, StageTally
 from simulator.semantics import FINISH, SEND, TIMER, RequestEnd, Trace, Visit, VisitEnd, sorted_trace
 from simulator.workload import ArrivalStream
 
@@ -33,9 +33,10 @@ Number = Any  # int64, uint64 or a slot: numba infers which, mypy cannot
 
 CHUNK = 8192  # arrivals fetched at once
 ROOM = 1024  # places of an array at first
+TICK = 1 << 18  # events between two looks at the wall clock
 
 # What `advance` says when it returns.
-DONE, MORE_ARRIVALS, MORE_ROOM = range(3)
+DONE, MORE_ARRIVALS, MORE_ROOM, CHECKPOINT = range(4)
 
 ID_BITS = 60
 ID = (1 << ID_BITS) - 1
@@ -45,6 +46,10 @@ FIELDS = len(Visit._fields)
 SLOT: Any = np.uint32
 NONE: Any = SLOT(0xFFFF_FFFF)
 NOT_YET = -1  # a time in a visit
+
+# Sums of times are kept in two halves, for 2^63 ns are but 292 years of waiting, all visits together.
+WORD_BITS = 32
+WORD = (1 << WORD_BITS) - 1
 
 # Keys stay uint64: numba makes float64 of uint64 with int64.
 U0, U1, U4, U6, U27, U30, U31, U32, U56, U63 = (np.uint64(i) for i in (0, 1, 4, 6, 27, 30, 31, 32, 56, 63))
@@ -72,7 +77,7 @@ def _records(wide: str, slots: str = "", keys: str = "") -> np.dtype[Any]:
 
 
 CLOCK = _records(
-    "events first measuring keep_trace client_timeout",
+    "events checkpoint stopped first measuring keep_trace client_timeout",
     "arrival arrivals pending ended traced agenda "
     "free_request free_requests free_visit free_visits free_timer free_timers",
 )
@@ -86,8 +91,8 @@ QUEUE = _records("length busy", "head tail idle low_word first_word first_worker
 ENDED = _records("number arrival end outcome")
 STAGE = _records(
     "floor per_item gives keeps hit_threshold hit_time queue_limit hop timeout "  # as in Machine
-    "waiting in_service most_waiting waiting_integral busy_integral "
-    "sends joins starts rejections wait_sum service_sum",  # as in StageTally
+    "waiting in_service most_waiting sends joins starts rejections "
+    "waiting_low waiting_high busy_low busy_high wait_low wait_high service_low service_high",  # sums of ns, see `WORD`
     "table balancing choices predecessors first_successor last_successor first_queue queues turn",
     "name_hash",
 )
@@ -349,7 +354,8 @@ def join(st: State, v: Number, now: int) -> Number:
             queue.head = v
         queue.tail = v
         queue.length += 1
-        stage.waiting_integral -= now
+        stage.waiting_low -= now & WORD
+        stage.waiting_high -= now >> WORD_BITS
         stage.waiting += 1
         stage.most_waiting = max(stage.most_waiting, stage.waiting)
     return starts
@@ -409,12 +415,15 @@ def start(st: State, v: Number, now: int) -> None:
     time = service(st, visit, stage)
     st.queue[visit.queue].busy += 1
     stage.in_service += 1
-    stage.busy_integral -= now
+    stage.busy_low -= now & WORD
+    stage.busy_high -= now >> WORD_BITS
     if visit.measured:
         wait = now - visit.join
         stage.starts += 1
-        stage.service_sum += time
-        stage.wait_sum += wait
+        stage.service_low += time & WORD
+        stage.service_high += time >> WORD_BITS
+        stage.wait_low += wait & WORD
+        stage.wait_high += wait >> WORD_BITS
         st.waits[visit.stage, bin_of(wait)] += 1
     push(st.clock[0], st.heap, now + time, FINISH << ID_BITS | visit.identity, v, NONE)
 
@@ -426,7 +435,8 @@ def service(st: State, visit: Row, stage: Row) -> Number:
     if stage.hit_threshold and np.int64(mix(key, CACHE) >> U1) < stage.hit_threshold:
         time = stage.hit_time
     else:
-        work = np.float64(stage.floor + stage.per_item * st.part[visit.request, visit.stage].items)
+        items = st.part[visit.request, visit.stage].items
+        work = np.float64(stage.floor) + np.float64(stage.per_item) * np.float64(items)
         exact = quantile(st.tables, stage.table, mix(key, SERVICE)) * work + 0.5
         time = LONGEST_SERVICE if exact > LONGEST_SERVICE else max(1, np.int64(exact))
     return time
@@ -437,7 +447,8 @@ def finish(st: State, v: Number, now: int) -> Number:
     """The visit that takes the freed worker, or NONE."""
     visit = st.visit[v]
     stage, queue, r = st.stage[visit.stage], st.queue[visit.queue], visit.request
-    stage.busy_integral += now
+    stage.busy_low += now & WORD
+    stage.busy_high += now >> WORD_BITS
     stage.in_service -= 1
     queue.busy -= 1
     following = NONE
@@ -446,7 +457,8 @@ def finish(st: State, v: Number, now: int) -> Number:
         queue.head = st.visit[following].next
         queue.length -= 1
         stage.waiting -= 1
-        stage.waiting_integral += now
+        stage.waiting_low += now & WORD
+        stage.waiting_high += now >> WORD_BITS
         st.visit[following].worker = visit.worker
     else:
         give_idle(queue, st.idle, visit.worker)
@@ -583,6 +595,9 @@ def advance(st: State, until: int) -> int:
             now = first.time
         if now >= until:
             return DONE
+        if clock.events == clock.checkpoint:
+            clock.stopped = now
+            return CHECKPOINT
         clock.events += 1
         clock.agenda = 0
         starting = NONE
@@ -620,9 +635,18 @@ class CompiledRequests:
 
     engine = "compiled"
 
-    def __init__(self, machine: Machine, arrivals: ArrivalStream, keep_trace: bool = False) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        arrivals: ArrivalStream,
+        keep_trace: bool = False,
+        limit: int = NEVER,
+        tick: Callable[[], None] = lambda: None,
+    ) -> None:
         self._stream = arrivals
         self._state = _state(machine, keep_trace)
+        self._limit, self._tick = limit, tick
+        self._state.clock["checkpoint"] = min(TICK, limit)
         self._fetch()
 
     @property
@@ -636,8 +660,18 @@ class CompiledRequests:
         while (status := advance(self._state, until)) != DONE:
             if status == MORE_ARRIVALS:
                 self._fetch()
-            else:
+            elif status == MORE_ROOM:
                 self._grow()
+            else:
+                self._check()
+
+    def _check(self) -> None:
+        """Between two events: the limit, or a moment for those who watch."""
+        clock = self._state.clock
+        if self.events == self._limit:
+            raise EventLimitReachedError(int(clock["stopped"][0]))
+        self._tick()
+        clock["checkpoint"] = min(self.events + TICK, self._limit)
 
     def _fetch(self) -> None:
         chunk = self._stream.chunk(CHUNK)
@@ -678,13 +712,18 @@ class CompiledRequests:
         most: Ints = self._state.stage["most_waiting"].copy()
         return most
 
-    def integrals(self, now: int) -> tuple[Ints, Ints]:
+    def integrals(self, now: int) -> tuple[Whole, Whole]:
         """Time integrals from 0 to now of the visits waiting and in service, by stage (ns)."""
         stage = self._state.stage
         return (
-            stage["waiting_integral"] + stage["waiting"] * now,
-            stage["busy_integral"] + stage["in_service"] * now,
+            self._sum("waiting") + stage["waiting"].astype(object) * now,
+            self._sum("busy") + stage["in_service"].astype(object) * now,
         )
+
+    def _sum(self, name: str) -> Whole:
+        stage = self._state.stage
+        whole: Whole = (stage[f"{name}_high"].astype(object) << WORD_BITS) + stage[f"{name}_low"].astype(object)
+        return whole
 
     def take_ended(self) -> Ended:
         """The requests that ended since the last call."""
@@ -696,8 +735,8 @@ class CompiledRequests:
     def tally(self) -> StageTally:
         """Counts of the visits that joined while measuring, by stage."""
         st = self._state
-        sums: list[Ints] = [st.stage[name].copy() for name in StageTally._fields[:-1]]
-        return StageTally._make([*sums, st.waits.copy()])
+        counts = {name: st.stage[name].copy() for name in ("sends", "joins", "starts", "rejections")}
+        return StageTally(**counts, wait_sum=self._sum("wait"), service_sum=self._sum("service"), waits=st.waits.copy())
 
     def trace(self) -> Trace:
         """Every visit so far, unfinished ones included (`keep_trace`)."""

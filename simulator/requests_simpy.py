@@ -15,12 +15,13 @@ import numpy as np
 import simpy
 
 from simulator import draws, histogram
-from simulator.network import LEAST_OF, NEVER, PASS_ON, RANDOM, ROUND_ROBIN, Ints, Machine
-from simulator.plane import LONGEST_SERVICE, Ended, StageTally
+from simulator.network import LEAST_OF, NEVER, PASS_ON, RANDOM, ROUND_ROBIN, Ints, Machine, Whole
+from simulator.plane import LONGEST_SERVICE, Ended, EventLimitReachedError, StageTally
 from simulator.semantics import FINISH, SEND, TIMER, RequestEnd, Trace, Visit, VisitEnd, sorted_trace
 from simulator.workload import ArrivalStream
 
 CHUNK = 512  # requests whose luck is drawn at once
+TICK = 1 << 14  # events between two looks at the wall clock
 
 Callbacks = list[Callable[[Any], None]]
 
@@ -171,11 +172,19 @@ class SimPyRequests:
     engine = "simpy"
 
     def __init__(
-        self, env: simpy.Environment, machine: Machine, arrivals: ArrivalStream, keep_trace: bool = False
+        self,
+        env: simpy.Environment,
+        machine: Machine,
+        arrivals: ArrivalStream,
+        keep_trace: bool = False,
+        limit: int = NEVER,
+        tick: Callable[[], None] = lambda: None,
     ) -> None:
         self.env: Any = env  # its `now` is a whole number, for all delays are
         self._schedule = env.schedule
         self.events = 0
+        self._limit, self._tick = limit, tick
+        self._checkpoint = min(TICK, limit)
         self.measuring = False
         self._machine = machine
         self._stream = arrivals
@@ -208,7 +217,7 @@ class SimPyRequests:
         self._schedule(_Due(self._arrives, identity), SENDS + identity, self._times[self._row] - self.env.now)
 
     def _arrive(self, due: _Due) -> None:
-        self.events += 1
+        self._count()
         now = self.env.now
         request = _Request(due.subject, now, self._luck, self._row, self._predecessors.copy())
         self._row += 1
@@ -234,7 +243,7 @@ class SimPyRequests:
             self._join(visit, stage, now)
 
     def _hop_ends(self, due: _Due) -> None:
-        self.events += 1
+        self._count()
         self._join(due.subject, due.subject.stage, self.env.now)
 
     def _join(self, visit: _Visit, stage: _Stage, now: int) -> None:
@@ -292,12 +301,12 @@ class SimPyRequests:
 
     def _by_items(self, stage: _Stage, request: _Request) -> int:
         """R13."""
-        work = float(stage.floor + stage.per_item * request.items[stage.index])
+        work = float(stage.floor) + float(stage.per_item) * float(request.items[stage.index])
         exact = request.luck.unit[stage.index][request.row] * work + 0.5
         return 1 if exact < 1.0 else LONGEST_SERVICE if exact > LONGEST_SERVICE else int(exact)
 
     def _finish(self, visit: _Visit) -> None:
-        self.events += 1
+        self._count()
         now = self.env.now
         stage, queue, request = visit.stage, visit.queue, visit.request
         visit.end = now
@@ -330,14 +339,14 @@ class SimPyRequests:
     # -- ends -------------------------------------------------------------------------------------------------------
 
     def _visit_times_out(self, due: _Due) -> None:
-        self.events += 1
+        self._count()
         visit: _Visit = due.subject
         if visit.outcome is OPEN:
             visit.outcome = EXPIRED  # its worker does not know, and carries on
             self._fail(visit.request, TIMED_OUT, self.env.now)
 
     def _request_times_out(self, due: _Due) -> None:
-        self.events += 1
+        self._count()
         self._fail(due.subject, TIMED_OUT, self.env.now)
 
     def _fail(self, request: _Request, outcome: RequestEnd, now: int) -> None:
@@ -347,6 +356,14 @@ class SimPyRequests:
     def _end(self, request: _Request, outcome: RequestEnd, now: int) -> None:
         request.outcome = outcome
         self._ended.append((request.identity >> 16, request.arrival, now, outcome))
+
+    def _count(self) -> None:
+        if self.events == self._checkpoint:
+            if self.events == self._limit:
+                raise EventLimitReachedError(self.env.now)
+            self._tick()
+            self._checkpoint = min(self.events + TICK, self._limit)
+        self.events += 1
 
     # -- what control sees ------------------------------------------------------------------------------------------
 
@@ -367,10 +384,11 @@ class SimPyRequests:
         """Most visits waiting at a time since `measure`, by stage."""
         return np.array([s.most_waiting for s in self._stages])
 
-    def integrals(self, now: int) -> tuple[Ints, Ints]:
+    def integrals(self, now: int) -> tuple[Whole, Whole]:
         """Time integrals from 0 to now of the visits waiting and in service, by stage (ns)."""
-        waiting = np.array([s.waiting_integral + s.waiting * now for s in self._stages])
-        return waiting, np.array([s.busy_integral + sum(queue.busy for queue in s.queues) * now for s in self._stages])
+        waiting = [s.waiting_integral + s.waiting * now for s in self._stages]
+        busy = [s.busy_integral + sum(queue.busy for queue in s.queues) * now for s in self._stages]
+        return np.array(waiting, dtype=object), np.array(busy, dtype=object)
 
     def take_ended(self) -> Ended:
         """The requests that ended since the last call."""
@@ -386,8 +404,8 @@ class SimPyRequests:
             joins=np.array([s.joins for s in self._stages]),
             starts=np.array([len(s.waits) for s in self._stages]),
             rejections=np.array([s.rejections for s in self._stages]),
-            wait_sum=np.array([int(w.sum()) for w in waits]),
-            service_sum=np.array([s.service_sum for s in self._stages]),
+            wait_sum=np.array([sum(s.waits) for s in self._stages], dtype=object),
+            service_sum=np.array([s.service_sum for s in self._stages], dtype=object),
             waits=np.array([histogram.count(w) for w in waits]),
         )
 

@@ -25,8 +25,8 @@ class Interval(NamedTuple):
     high: float | None
 
     @classmethod
-    def of(cls, values: Sequence[float | None]) -> Interval:
-        """The mean of the replications' figures and its t interval; None (later than any limit) spreads."""
+    def of(cls, values: Sequence[float | None], least: float = 0.0, most: float = math.inf) -> Interval:
+        """The mean of the replications' figures and its t interval, within what is possible; None spreads."""
         known = [v for v in values if v is not None]
         if not known or len(known) < len(values):
             return cls(None, None, None)
@@ -35,7 +35,7 @@ class Interval(NamedTuple):
             return cls(mean, None, None)
         spread = math.sqrt(math.fsum((v - mean) ** 2 for v in known) / (len(known) - 1) / len(known))
         half = float(special.stdtrit(len(known) - 1, 0.5 + CONFIDENCE / 2)) * spread
-        return cls(mean, mean - half, mean + half)
+        return cls(mean, max(mean - half, least), min(mean + half, most))
 
     def as_json(self) -> dict[str, float | None]:
         """The keys of the contract."""
@@ -138,6 +138,7 @@ class SimulationResult:
     cost_usd_per_hour: float | None
     notes: tuple[str, ...]
     events: int
+    offered_per_s: float
     by_replication: dict[str, tuple[float | None, ...]]  # latencies in ms by name, and availability
     timeline: Timeline | None = field(default=None, compare=False, repr=False)
 

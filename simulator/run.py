@@ -65,10 +65,10 @@ class _Replications:
 
         def tick() -> None:
             check_wall(self._started)
-            share(0.0)
+            share(self._shares[replication])
 
         measured = window(self._plan.network.profile, self._plan.run, replication, tick)
-        return replicate(self._plan, replication, self._engine, measured, share, self._started)
+        return replicate(self._plan, replication, self._engine, measured, share, tick)
 
     def run_all(self, threads: int) -> list[Recorder]:
         """All of them in threads; the error of the first to fail is raised."""

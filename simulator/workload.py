@@ -21,6 +21,7 @@ Ints = NDArray[np.int64]
 SECOND = 1_000_000_000
 UNIT = 1 << 32  # parts of a mean gap
 CHUNK = 4096
+LATEST_TOTAL = 1 << 62  # parts: two thousand million arrivals
 LATEST = 2.0**61  # ns; no run gets so far, and times stay inside int64
 
 
@@ -79,6 +80,8 @@ def _inverse(profile: Profile) -> tuple[Ints, Ints, draws.Floats]:
     knots, starts, scale = [], [], []
     total = 0
     for k, (start, rate) in enumerate(zip(profile.starts, profile.rates, strict=True)):
+        if total > LATEST_TOTAL or start > LATEST:
+            break  # no run gets so far
         if rate > 0:
             knots.append(total)
             starts.append(start)

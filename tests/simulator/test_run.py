@@ -241,7 +241,7 @@ def test_the_event_limit_shapes_the_result_and_is_noted(engine: Any) -> None:
     cut = plan(opened, requests=5_000, replications=2, events=2_000)
     result = simulate(cut, engine)
     assert result.requests["in_flight"] > 2_000
-    assert len(result.notes) == 1
+    assert len(result.notes) == 2
     assert "2,000 events" in result.notes[0]
     assert cut.key != plan(opened, requests=5_000, replications=2).key
     assert result.as_json() | {"engine": ""} == simulate(cut, "simpy").as_json() | {"engine": ""}

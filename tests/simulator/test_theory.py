@@ -29,7 +29,7 @@ def replications(opened: Case, requests: int, times: int, seed: int = 1) -> list
     """The replications of a case, on the compiled plane."""
     planned = plan(opened, seed=seed, requests=requests, replications=times, drain=1e6)
     windows = (window(planned.network.profile, planned.run, r) for r in range(times))
-    return [replicate(planned, r, "compiled", w, lambda _: None, math.inf) for r, w in enumerate(windows)]
+    return [replicate(planned, r, "compiled", w, lambda _: None, lambda: None) for r, w in enumerate(windows)]
 
 
 def check(values: list[float], target: float, slack: float) -> None:
