@@ -16,9 +16,9 @@ from ui.knobs import knob_sliders, what_changed
 
 def page() -> None:
     """Claims first, then the estimates, then what they rest on."""
-    state.begin()
+    state.begin("estimate")
     baseline = state.baseline()
-    header(baseline, "estimate")
+    header(baseline)
     try:
         case = state.current()
         answer = st.container()

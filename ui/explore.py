@@ -29,9 +29,9 @@ LIMITS = """
 
 def page() -> None:
     """The page, top to bottom: the answer first, then the picture, then the details."""
-    state.begin()
+    state.begin("explore")
     baseline = state.baseline()
-    header(baseline, "explore")
+    header(baseline)
     try:
         case = state.current()
     except StagecraftError as error:

@@ -23,15 +23,12 @@ def _slider(case: Case, knob: Knob) -> None:
     except StagecraftError as error:
         st.error(f"{knob.label or knob.path}: {error}", icon=":material/warning:")
         return
-    key = f"knob:{case.id}:{knob.path}"
+    key = f"knob:{state.session().page}:{case.id}:{knob.path}"
 
     def turned() -> None:
         state.change(knob.path, st.session_state[key])
 
-    # The design decides where the knob stands, but it is told so only if it stands elsewhere: a quick second move
-    # of the hand must not be undone by the answer to the first.
-    if st.session_state.get(key) != current:
-        st.session_state[key] = current
+    state.show(key, current)
     st.select_slider(label, options=texts, key=key, on_change=turned, help=f"`{knob.path}`")
 
 

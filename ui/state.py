@@ -50,6 +50,8 @@ class Session:
     """What one browser tab remembers."""
 
     chosen: Chosen = field(default_factory=Chosen)
+    page: str = ""
+    entered: bool = False  # this run is the first on its page: widgets must be told where they stand
     moved: bool = False  # a widget moved in this run
     wrote_at: float = 0.0
     warnings: list[str] = field(default_factory=list)
@@ -73,13 +75,18 @@ def session() -> Session:
     return current
 
 
-def begin() -> Session:
-    """Take over the address where it is news, and make sure that what it names exists."""
+def begin(page: str) -> Session:
+    """Take over the address where it is news, and make sure that what it names exists.
+
+    The navigation's links are bare: who comes to another page by one keeps the design.
+    """
     fresh = "session" not in st.session_state
     current = session()
     address = dict(st.query_params.to_dict())
     late = time.monotonic() - current.wrote_at < LATE
-    if fresh or (not current.moved and not late and address != current.chosen.address()):
+    current.entered, current.page = page != current.page, page
+    followed_a_link = current.entered and not fresh and not address
+    if fresh or (not current.moved and not late and not followed_a_link and address != current.chosen.address()):
         current.chosen, current.warnings = _checked(address)
     current.moved = False
     return current
@@ -155,6 +162,16 @@ def reset() -> None:
 def _move(chosen: Chosen) -> None:
     current = session()
     current.chosen, current.moved, current.warnings = chosen, True, []
+
+
+def show(key: str, value: object) -> None:
+    """Make the widget of this key stand at a value.
+
+    The design decides where a widget stands, but it is told so only if it stands elsewhere: a quick second move of the
+    hand must not be undone by the answer to the first.
+    """
+    if session().entered or st.session_state.get(key) != value:
+        st.session_state[key] = value
 
 
 # -- what the pages read --------------------------------------------------------------------------------------------

@@ -266,3 +266,34 @@ def test_bursts_of_moves_end_where_the_hand_ended(visit: Visit) -> None:
         assert visitor.page.get_by_role("slider", name="Heavy ranker replicas").get_attribute("aria-valuetext") == str(
             stands
         )
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "stages.ranking.replicas=9",
+        "design=evening_peak",
+        "assumptions.views_per_month.value=200 billion views/month",
+    ],
+)
+def test_the_navigation_keeps_the_design(visit: Visit, query: str) -> None:
+    visitor = visit()
+    page = visitor.open(f"/?{query}")
+    verdict = visitor.verdict()
+    views = page.get_by_role("slider", name="Video views a month").get_attribute("aria-valuetext")
+    sheet = None
+    for name in ("Estimate", "Explore", "Estimate", "Explore"):
+        page.wait_for_timeout(1_700)  # as a person would; the browser's address counts again
+        page.get_by_role("link", name=name).click()
+        visitor.until(f"location.pathname.includes('{'estimate' if name == 'Estimate' else ''}')")
+        page.wait_for_timeout(300)
+        visitor.settled()
+        visitor.address_has(query)
+        assert page.get_by_role("slider", name="Video views a month").get_attribute("aria-valuetext") == views
+        if name == "Explore":
+            assert visitor.verdict() == verdict
+        else:
+            shown = page.locator(".card").all_inner_texts()
+            assert sheet in (None, shown)
+            sheet = shown

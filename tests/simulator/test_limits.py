@@ -74,7 +74,7 @@ def test_requests_in_flight_leave_open_what_they_decide() -> None:
 
 
 def test_many_in_flight_are_not_cut_short() -> None:
-    """Half a fleet of a hundred thousand is busy, and the design holds, although the drain sees more than the window."""
+    """Half of a hundred thousand workers are busy, and the design holds, though the drain sees more than the window."""
     fleet = stage(service="{kind: exponential, mean: 100 ms}", replicas=100_000, balancing="shared")
     opened = case(fleet, rate="500000 requests/s", extra=objective(99, "1 s"))
     result = simulate(plan(opened, requests=20_000, replications=2))
