@@ -7,9 +7,11 @@ PY := $(VENV)/bin/python
 .PHONY: app test long check bench clean
 
 app: $(VENV)/app.stamp
+	@echo "Starting the app; Ctrl-C ends it."
 	$(PY) -m streamlit run app.py
 
 test: $(VENV)/test.stamp
+	@echo "About five minutes; the browser tests come first and take two of them."
 	$(PY) -m pytest
 
 # The long statistical suite, and the parity suite with array bounds checked (on a fresh cache, or the flag does nothing).
@@ -30,11 +32,14 @@ $(PY):
 
 # The first run compiles the simulator, once a machine.
 $(VENV)/app.stamp: requirements.txt $(PY)
+	@echo "Installing what requirements.txt names (a minute or so) ..."
 	$(PY) -m pip install --quiet -r requirements.txt
+	@echo "Compiling the simulator (once a machine) ..."
 	$(PY) -m simulator run youtube_recommendations --requests 100 --replications 1 > /dev/null
 	touch $@
 
 $(VENV)/test.stamp: requirements-dev.txt $(VENV)/app.stamp
+	@echo "Installing what the tests need ..."
 	$(PY) -m pip install --quiet -r requirements-dev.txt
 	$(PY) -m tests.browser.install
 	touch $@

@@ -26,6 +26,15 @@ def judged_claims(case: Case) -> list[tuple[ClaimSpec, Verdict]]:
     return verdicts
 
 
+WORST_FIRST = ("wrong_dimension", "too_high", "too_low", "rounded", "supported")
+
+
+def far_off(case: Case) -> tuple[int, int]:
+    """How many of the case's claims are neither supported nor rounded, and how many there are."""
+    judged = judged_claims(case)
+    return sum(v.verdict not in ("supported", "rounded") for _, v in judged), len(judged)
+
+
 def sheet_json(case: Case) -> dict[str, Any]:
     """The contract of `cases sheet --json`: an estimate's numbers are in its `unit`, a claim's in the claim's."""
 

@@ -17,6 +17,8 @@ from estimators.dimension import Dimension
 from estimators.errors import FormulaError, shown
 from estimators.functions import FUNCTIONS
 from estimators.notation import (
+    MAX_NUMBER_POWER,
+    MAX_POWER,
     Token,
     Tokens,
     bytes_for_billion,
@@ -152,7 +154,8 @@ class _Parser:
         if not self.tokens.at("^", "**"):
             return base
         self.tokens.take()
-        return self.made(Power(base, read_exponent(self.tokens)))
+        plain = isinstance(base, Number) and base.quantity.dimension.is_dimensionless
+        return self.made(Power(base, read_exponent(self.tokens, MAX_NUMBER_POWER if plain else MAX_POWER)))
 
     def atom(self) -> Node:
         token = self.tokens.peek()

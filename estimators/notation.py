@@ -18,6 +18,7 @@ from estimators.errors import FormulaError, shown
 from estimators.vocabulary import MULTIPLIERS, REMEDIES, Unit
 
 MAX_POWER = 16
+MAX_NUMBER_POWER = 64  # of a number that is written out: 2^64
 _ONE: Unit = (Fraction(1), PLAIN)
 _SPELLED_ALIKE = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-"})
 _TOKEN = re.compile(
@@ -201,8 +202,8 @@ def _factor(tokens: Tokens, units: Mapping[str, Unit]) -> Unit:
     return unit
 
 
-def read_exponent(tokens: Tokens) -> Fraction:
-    """A literal number, at most 16 either way; parentheses round it are allowed."""
+def read_exponent(tokens: Tokens, most: int = MAX_POWER) -> Fraction:
+    """A literal number, at most `most` either way; parentheses round it are allowed."""
     bracket = tokens.take() if tokens.at("(") else None
     negative = tokens.at("-")
     if negative:
@@ -212,6 +213,6 @@ def read_exponent(tokens: Tokens) -> Fraction:
     if token.kind != "number" or not closed or tokens.at("^", "**"):
         raise FormulaError(f"{shown(tokens.given)}: an exponent must be a number as in 'x^2', not a calculation")
     power = number_of(token)
-    if power > MAX_POWER:
-        raise FormulaError(f"{shown(tokens.given)}: the exponent {shown(token.text)} is too large; at most {MAX_POWER}")
+    if power > most:
+        raise FormulaError(f"{shown(tokens.given)}: the exponent {shown(token.text)} is too large; at most {most}")
     return -power if negative else power

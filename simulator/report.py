@@ -73,7 +73,7 @@ def limit(case: Case, result: SimulationResult) -> str:
             for name in lacking
         ]
         more = f" and {len(needs) - 3} more stages" if len(needs) > 3 else ""
-        return f"Overloaded: for {result.offered_per_s:,.0f} requests/s {', '.join(needs[:3])}{more}."
+        return f"Overloaded at {result.offered_per_s:,.0f} requests/s: {', '.join(needs[:3])}{more}."
     name, stage = max(result.stages.items(), key=lambda item: item[1].rejections)
     if stage.rejections:
         return f"{label_of(case, name)} turns visits away: its queue is full ({stage.rejections:,} times)."

@@ -27,6 +27,10 @@ def test_the_files_of_the_reading_order_exist() -> None:
         assert (ROOT / name).is_file(), name
 
 
+def test_nothing_is_left_to_fill_in() -> None:
+    assert not re.findall(r"^[A-Z]+$", README, flags=re.MULTILINE)
+
+
 def test_pictures_exist() -> None:
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
     assert pictures

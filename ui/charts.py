@@ -92,6 +92,6 @@ def _figure(unit: str, log: bool) -> go.Figure:
         showlegend=True,
     )
     if log:
-        ticks = [mantissa * 10.0**power for power in range(-3, 7) for mantissa in (1, 3)]
+        ticks = [mantissa * 10.0**power for power in range(-3, 7) for mantissa in (1, 1.5, 2, 3, 5, 7)]
         figure.update_yaxes(tickvals=ticks, ticktext=[milliseconds(tick) for tick in ticks])
     return figure

@@ -7,7 +7,7 @@ from html import escape
 import streamlit as st
 
 from cases.errors import StagecraftError
-from cases.sheets import estimates, judged_claims
+from cases.sheets import WORST_FIRST, estimates, judged_claims
 from cases.spec import Case
 from ui import state
 from ui.header import header
@@ -46,7 +46,7 @@ def _claims(case: Case, own: bool) -> None:
     st.header("What the sources say", anchor=False)
     whose = "Its own numbers give" if own else "The numbers as you changed them give"
     cards = []
-    for claim, verdict in judged:
+    for claim, verdict in sorted(judged, key=lambda pair: WORST_FIRST.index(pair[1].verdict)):
         words = verdict.sentence.partition(": ")[0]
         slip = f"Looks like a slip of {verdict.slip}." if verdict.slip else ""
         computed = case.units.format(verdict.computed, None if verdict.ratio is None else verdict.unit)
@@ -79,18 +79,15 @@ def _estimates(case: Case) -> None:
 
 def _assumptions(case: Case) -> None:
     st.header("Assumptions", anchor=False)
-    rows = []
+    cards = []
     for name, spec in case.assumptions.items():
         source = case.sources.get(spec.basis.source or "")
-        rows.append(
-            {
-                "Assumption": spec.label or name.replace("_", " "),
-                "Value": spec.value,
-                "Basis": spec.basis.kind,
-                "Source": source.title if source else spec.basis.note or "",
-            }
-        )
-    st.table(rows, hide_index=True)
+        where = source.title if source else spec.basis.note or ""
+        head = f"<span>{escape(spec.label or name.replace('_', ' '))}</span>"
+        value = f'<span class="value">{escape(spec.value)}</span>'
+        more = f'<div class="more">{escape(spec.basis.kind)}: {escape(where)}</div>'
+        cards.append(f'<div class="card"><div class="head">{head}{value}</div>{more}</div>')
+    st.html("".join(cards))
 
 
 page()

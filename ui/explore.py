@@ -7,6 +7,7 @@ from typing import Literal
 import streamlit as st
 
 from cases.errors import StagecraftError
+from cases.sheets import far_off
 from cases.spec import Case
 from simulator.report import Figure, Verdict, figure_rows, headline_figures, stage_rows, verdict
 from simulator.results import SimulationResult
@@ -18,6 +19,7 @@ from ui.knobs import knob_sliders, what_changed
 from ui.runs import Job, View, forget, view
 
 LIMITS = """
+- Each point of the charts is some hundredths of the run, so its p99 jumps about; the verdict is over the whole run.
 - Requests come at random (Poisson); each stage serves in the order of arrival.
 - Service times are drawn from the distribution that the case states; they do not depend on load, and a cache hits
   with a fixed probability.
@@ -44,6 +46,11 @@ def page() -> None:
     if case is baseline:
         forget("design")
     now = before if case is baseline else view(case, "design")
+    wrong, claims = far_off(baseline)
+    if wrong:
+        st.page_link(
+            "estimate.py", label=f"{wrong} of the {claims} figures that its sources state are far off: see why"
+        )
     answer = st.container(key="answer")
     controls, picture = st.container(key="board").columns([1, 3.3], gap="medium")
     with controls:

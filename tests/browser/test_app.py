@@ -147,7 +147,7 @@ def test_an_overloaded_design_ends_and_says_what_it_needs(visit: Visit) -> None:
     visitor = visit()
     visitor.open("/?design=articles_rate")
     assert "Misses" in visitor.verdict()
-    assert "replicas for what arrives" in visitor.verdict()
+    assert "Application server needs" in visitor.verdict()
 
 
 def test_sessions_are_apart(visit: Visit) -> None:

@@ -73,6 +73,7 @@ def refused(text: str, **names: float) -> str:
         ("min(3, 1, 2) + max(3, 1, 2)", 4),
         ("ceil(2.1) + floor(2.9)", 5),
         ("round(2.5) + round(3.5)", 6),  # halves to even
+        ("2^40 + 2**20", 2**40 + 2**20),
         ("sqrt(16) + log2(8) + log10(1000) + ln(exp(1))", 11),
         ("ceil(0.3 / 0.1)", 3),  # 2.9999999999999996
         ("ceil(0.1 * 3 / 0.1)", 3),  # 3.0000000000000004
@@ -157,8 +158,8 @@ def test_unlike_things_are_named(text: str, one: str, other: str) -> None:
         ("9**9**9", "exponent must be a number"),
         ("2 ^ x", "exponent must be a number"),
         ("2 ^ (1 + 1)", "exponent must be a number"),
-        ("2 ** 17", "at most 16"),
-        ("2 ** -17", "at most 16"),
+        ("2 ** 65", "at most 64"),
+        ("2 ** -65", "at most 64"),
         ("(1e300) ** 16", "too large"),
         ("1e300 * 1e300", "no finite number"),
         ("1 / (1e300 * 1e300)", "'1e300 × 1e300' gives no finite number"),

@@ -66,7 +66,8 @@ function drawBox(svg, n, at, w) {
   lines.forEach((line, i) => make("text", { class: "label", x: 9, y: 19 + i * 15, "font-size": size }, g, line));
   make("text", { x: 9, y: 56, "font-size": 12 }, g, n.load);
   make("text", { x: 9, y: 74, "font-size": 12 }, g, n.queue);
-  make("text", { x: w - 9, y: 74, "font-size": 12, "text-anchor": "end", class: n.changed ? "changed" : "" }, g, (n.changed ? "● " : "") + n.replicas);
+  make("text", { x: w - 9, y: 74, "font-size": 12, "text-anchor": "end", class: n.changed ? "changed" : "" }, g, n.replicas);
+  if (n.changed) make("circle", { class: "changed", cx: w - 9, cy: 10, r: 4 }, g);
   if (n.queueShare > 0) {
     const h = Math.max(3, n.queueShare * (HEIGHT - 10));
     make("rect", { class: "queue", x: -5, y: HEIGHT - 5 - h, width: 5, height: h, rx: 1 }, g);
