@@ -4,37 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
 
 import click
 
 from cases import files
+from cases.cli import Commands, case_options
 from cases.errors import StagecraftError
 from cases.sheets import judged_claims, sheet_json, sheet_text
 from cases.spec import Case
 
 
-class Commands(click.Group):
-    """Says what is wrong on stderr and ends with 1; never a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except StagecraftError as error:
-            click.echo(str(error), err=True)
-            ctx.exit(1)
-
-
 @click.group(cls=Commands)
 def cli() -> None:
     """Case studies: inert data with sources, checked."""
-
-
-def case_options(command: Any) -> Any:
-    """CASE with --design and --set, as everywhere."""
-    sets = click.option("--set", "sets", multiple=True, metavar="PATH=VALUE", help="Change a value; repeatable.")
-    design = click.option("--design", metavar="NAME", help="Apply one of the case's designs first.")
-    return click.argument("case")(design(sets(command)))
 
 
 @cli.command("list")

@@ -15,7 +15,7 @@ from cases.references import References, point, read_sheet
 from cases.spec import MOST_COUNTS, Case
 from cases.texts import Texts
 from estimators.errors import FormulaError
-from estimators.units import Units
+from estimators.units import Dimension, Quantity, Range, Units
 
 MOST_TRIED = 5_000_000  # characters of formulas to compute while a file is checked
 
@@ -32,13 +32,37 @@ def apply(case: Case, changes: Mapping[str, str]) -> Case:
     if not changes:
         return case
     tree, problems = design.attempted(case.tree, changes)
+    other_kind = list(_of_another_kind(case, changes))
     try:
         after = _built(tree, case)
     except CaseError as error:
-        problems += error.problems
+        # An assumption of another kind breaks formulas that were right: it is the change that is to be corrected.
+        problems += other_kind or error.problems
     if problems:
         raise DesignError.of(dict.fromkeys(problems))
     return after
+
+
+def _of_another_kind(case: Case, changes: Mapping[str, str]) -> Iterator[Problem]:
+    """Assumptions that a change gives another dimension than the case does."""
+    for path, text in changes.items():
+        section, _, name = path.removesuffix(".value").partition(".")
+        if section != "assumptions" or name not in case.assumptions or not path.endswith(".value"):
+            continue
+        written = case.assumptions[name].value
+        try:
+            now, before = (_dimension(case.units.value(one)) for one in (text, written))
+        except FormulaError:
+            continue  # said elsewhere
+        if now != before:
+            kind = "has no unit" if now.is_dimensionless else f"is {now.described()}"
+            yield Problem(
+                path, f"{shown(text)} {kind}, and {before.described()} is wanted; write for example '{written}'"
+            )
+
+
+def _dimension(value: Quantity | Range) -> Dimension:
+    return value.low.dimension if isinstance(value, Range) else value.dimension
 
 
 def design_changes(case: Case, name: str) -> dict[str, str]:

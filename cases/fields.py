@@ -92,7 +92,18 @@ def quantity(value: object, info: ValidationInfo, what: str, example: str) -> tu
         if text.startswith("="):
             kind = "consequence" if isinstance(error, Consequence) else "case"
             raise PydanticCustomError(kind, "{message}", {"message": reason}) from None
+        if _refers(reading, text):
+            raise wrong(f"{shown(text)} is a name; to take its value, write '= {text}'") from None
         raise wrong(f"{shown(text)} is not {what}: {reason}; write for example '{example}'") from None
+
+
+def _refers(reading: Reading, text: str) -> bool:
+    """Whether a text would be a reference if '= ' stood before it."""
+    try:
+        reading.reference(text)
+    except FormulaError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

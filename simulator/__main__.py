@@ -8,8 +8,8 @@ import time
 
 import click
 
-from cases.__main__ import Commands, case_options
 from cases.build import apply, design_changes
+from cases.cli import Commands, case_options
 from cases.fields import seconds
 from cases.files import open_case
 from simulator.compare import Comparison

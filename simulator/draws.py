@@ -55,7 +55,10 @@ def mix_many(keys: Keys | int, words: Keys | int) -> Keys:
 
 
 def name_hash(name: str) -> int:
-    """A stage's identity in keys: its name, so that adding a stage changes no other stage's draws."""
+    """A stage's identity in keys: its name, so that adding a stage changes no other stage's draws.
+
+    It is the word of the first attempt at the first shard; other shards, attempts and copies will add to it.
+    """
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
 
 
