@@ -191,8 +191,8 @@ def _exact_percentile(latencies: Ints, percent: float) -> float | None:
     """Of a few values, in ms, by the same definition as the histogram's."""
     if not len(latencies):
         return None
-    rank = max(1, math.ceil(len(latencies) * percent / 100 - 1e-9))
-    return float(np.partition(latencies, rank - 1)[rank - 1]) / MILLISECOND
+    place = histogram.rank(len(latencies), percent)
+    return float(np.partition(latencies, place - 1)[place - 1]) / MILLISECOND
 
 
 # -- joining replications --------------------------------------------------------------------------------

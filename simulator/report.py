@@ -10,6 +10,7 @@ from simulator.results import Interval, ObjectiveResult, SimulationResult
 
 SATURATED = 0.995
 OVERLOAD = 1.005  # of the capacity: beyond noise
+LITTLE = 0.05  # of the mean latency
 
 
 class Verdict(NamedTuple):
@@ -33,8 +34,7 @@ def verdict(case: Case, result: SimulationResult) -> Verdict:
         )
     first = objectives[0]
     words = {True: "Holds", False: "Misses", None: "Undecided"}[first.met]
-    overloaded = any(_lacks(case, result, name) for name in result.stages)
-    if overloaded and first.name != "availability" and first.value is not None:
+    if _lacking(case, result) and first.name != "availability" and first.value is not None:
         # The figure is of this run's length; an interval would pretend that there is a figure without one.
         name, target = first.name.removeprefix("latency "), milliseconds(first.target)
         text = f"{name} {milliseconds(first.value)} by the end of this run, and rising, against {target}"
@@ -60,13 +60,9 @@ def objective_text(objective: ObjectiveResult) -> str:
     return f"{percentile} {value}{interval_text(interval)} against {target}"
 
 
-LITTLE = 0.05  # of the mean latency
-
-
 def limit(case: Case, result: SimulationResult) -> str:
     """What breaks first: stages that lack capacity for what is offered, else who turns visits away, else who waits."""
-    lacking = [name for name in result.stages if _lacks(case, result, name)]
-    if lacking:
+    if lacking := _lacking(case, result):
         needs = [
             f"{label_of(case, name)} needs {_count(replicas_needed(case, result, name))} replicas"
             f" (has {case.stage(name).replicas:,})"
@@ -92,8 +88,9 @@ def _count(need: float) -> str:
     return f"{need:,.0f}" if need >= 100 else f"{need:.3g}"
 
 
-def _lacks(case: Case, result: SimulationResult, name: str) -> bool:
-    return replicas_needed(case, result, name) > case.stage(name).replicas * OVERLOAD
+def _lacking(case: Case, result: SimulationResult) -> list[str]:
+    """Stages without the capacity for what is offered."""
+    return [n for n in result.stages if replicas_needed(case, result, n) > case.stage(n).replicas * OVERLOAD]
 
 
 def replicas_needed(case: Case, result: SimulationResult, name: str) -> float:
@@ -207,7 +204,7 @@ def figure_rows(result: SimulationResult) -> list[dict[str, str]]:
 def _bare_interval(interval: Interval) -> str:
     if interval.low is None or interval.high is None:
         return "–"
-    return f"{milliseconds(max(interval.low, 0.0))} to {milliseconds(interval.high)}"
+    return f"{milliseconds(interval.low)} to {milliseconds(interval.high)}"
 
 
 def _met_word(objective: ObjectiveResult) -> str:
