@@ -48,9 +48,8 @@ def page() -> None:
     now = before if case is baseline else view(case, "design")
     wrong, claims = far_off(baseline)
     if wrong:
-        st.page_link(
-            "estimate.py", label=f"{wrong} of the {claims} figures that its sources state are far off: see why"
-        )
+        said = f"{wrong} of the {claims} figures that the sources state are far off: see why"
+        st.page_link("estimate.py", label=said, icon=":material/arrow_forward:")
     answer = st.container(key="answer")
     controls, picture = st.container(key="board").columns([1, 3.3], gap="medium")
     with controls:
