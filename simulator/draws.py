@@ -26,8 +26,11 @@ GOLDEN = 0x9E3779B97F4A7C15
 MULTIPLIER_1 = 0xBF58476D1CE4E5B9
 MULTIPLIER_2 = 0x94D049BB133111EB
 
-# Purposes: what a draw is for. ROUTE + j is the j-th choice of `least_of`.
-GAP, SERVICE, CACHE, ROUTE = 1, 2, 3, 16
+# Purposes: what a draw is for.
+GAP, SERVICE, CACHE = 1, 2, 3
+KEY, ERROR, SILENT, WHEN, TIMEOUT, JITTER, CLASS, ITEMS, HASH = 4, 5, 6, 7, 8, 9, 10, 11, 12
+PERIOD = 13
+ROUTE = 16  # ROUTE + j is the j-th choice of `least_of`
 
 OCTAVES, CELLS = 40, 64
 EDGES = OCTAVES * CELLS + 1  # of one side; a table is the low side, then the high side
@@ -57,9 +60,20 @@ def mix_many(keys: Keys | int, words: Keys | int) -> Keys:
 def name_hash(name: str) -> int:
     """A stage's identity in keys: its name, so that adding a stage changes no other stage's draws.
 
-    It is the word of the first attempt at the first shard; other shards, attempts and copies will add to it.
+    It is the word of the first attempt at the first shard: `visit_word` adds other shards, attempts and copies.
     """
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")
+
+
+def visit_word(name_hash: int, shard: int, attempt: int, copy: int) -> int:
+    """The word that derives a visit's key from its caller's: shards, attempts (below 16) and copies (a hedge is 1)
+    count from 0, and each has luck of its own."""
+    return (name_hash + (shard << 5 | attempt << 1 | copy)) & MASK
+
+
+def below(draw: int, n: int) -> int:
+    """A whole number from 0 to n - 1 (n < 2^32), from the draw's high half: its cells differ by 2^-32 at most."""
+    return ((draw >> 32) * n) >> 32
 
 
 def root_keys(seed: int, replication: int, source: int, ordinals: NDArray[np.int64]) -> Keys:
