@@ -141,3 +141,172 @@ def test_adding_a_stage_changes_no_other_stages_draws() -> None:
 
     assert len(served(before)) > 500
     assert served(before) == served(after)
+
+
+# -- tables and thresholds, integrated rather than sampled -----------------------------------------------------------
+
+STALLS = [1.0] * 970 + [30.0] * 30
+SOME_TABLES = {
+    "pareto": lambda: draws.pareto_table(0.7),
+    "uniform": lambda: draws.uniform_table(0.577),
+    "empirical": lambda: draws.empirical_table(STALLS),
+    "stragglers": lambda: draws.mixture_table(draws.lognormal_table(0.8), 0.01, 10.0),
+    "constant stragglers": lambda: draws.mixture_table(draws.constant_table(), 0.01, 10.0),
+}
+
+
+def moments(table: np.ndarray) -> tuple[float, float]:
+    """Exact mean and coefficient of variation of draws from the table, piecewise linear as it is."""
+    octave = np.arange(draws.EDGES - 1) // draws.CELLS
+    width = np.ldexp(1.0 / draws.CELLS, octave - draws.OCTAVES - 1)
+    clipped = 2.0 ** (-draws.OCTAVES - 1)
+    first, second = [], []
+    for side in (table[: draws.EDGES], table[draws.EDGES :]):
+        a, b = side[:-1], side[1:]
+        first += [*(width * (a + b) / 2), clipped * side[0]]
+        second += [*(width * (a * a + a * b + b * b) / 3), clipped * side[0] ** 2]
+    mean = math.fsum(first)
+    return mean, math.sqrt(max(math.fsum(second) - mean * mean, 0.0)) / mean
+
+
+def at(table: np.ndarray, p: float) -> float:
+    """The p-quantile."""
+    distance = min(int(min(p, 1 - p) * 2**64), 2**63 - 1)
+    return draws.quantile(table, distance if p <= 0.5 else 2**63 + distance)
+
+
+@pytest.mark.parametrize("name", SOME_TABLES)
+@pytest.mark.parametrize("draw", [*EXTREMES, *(0x9E3779B97F4A7C15 >> s for s in range(0, 64, 7))])
+def test_quantile_is_the_same_in_python_and_numpy_for_every_kind(name: str, draw: int) -> None:
+    table = SOME_TABLES[name]()
+    assert draws.quantiles(table, np.array([draw], dtype=np.uint64)).tolist() == [draws.quantile(table, draw)]
+
+
+@pytest.mark.parametrize("name", SOME_TABLES)
+def test_tables_rise_from_the_low_tail_to_the_high_one(name: str) -> None:
+    table = SOME_TABLES[name]()
+    low, high = table[: draws.EDGES], table[draws.EDGES :]
+    assert (np.diff(low) >= 0).all()
+    assert (np.diff(high) <= 0).all()
+    assert low[-1] == high[-1]
+    assert low[0] >= 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "cv", "slack"),
+    [
+        *(("lognormal", cv, 3e-5) for cv in (0.01, 0.3, 1.0, 3.0)),
+        ("lognormal", 5.0, 1e-4),
+        *(("gamma", cv, 3e-5) for cv in (0.01, 0.4, 1.0, 2.0, 5.0)),
+        *(("uniform", cv, 1e-9) for cv in (0.01, 0.3, 0.577)),
+        *(("pareto", cv, 3e-5) for cv in (0.01, 0.1, 0.3, 0.5)),
+    ],
+)
+def test_tables_have_mean_1_and_the_declared_cv(kind: str, cv: float, slack: float) -> None:
+    mean, measured = moments(getattr(draws, f"{kind}_table")(cv))
+    assert mean == pytest.approx(1.0, rel=1e-9)
+    assert measured == pytest.approx(cv, rel=slack)
+
+
+@pytest.mark.parametrize(("cv", "less"), [(0.7, 0.0005), (1.0, 0.0063), (2.0, 0.1295), (3.0, 0.3013), (5.0, 0.5303)])
+def test_a_clipped_pareto_lacks_the_cv_of_draws_that_never_come(cv: float, less: float) -> None:
+    """Its percentiles are a Pareto's all the same: those of shape 1 + sqrt(1 + 1/cv^2) and mean 1."""
+    table = draws.pareto_table(cv)
+    mean, measured = moments(table)
+    assert mean == pytest.approx(1.0, rel=1e-9)
+    assert measured == pytest.approx(cv * (1 - less), rel=1e-4)
+    shape = 1 + math.sqrt(1 + 1 / cv**2)
+    for p in (0.01, 0.5, 0.99, 0.999999):
+        assert at(table, p) == pytest.approx((shape - 1) / shape * (1 - p) ** (-1 / shape), rel=2e-5)
+
+
+def test_uniform_ends_where_its_cv_says() -> None:
+    table = draws.uniform_table(0.3)
+    assert table.min() == pytest.approx(1 - 0.3 * math.sqrt(3))
+    assert table.max() == pytest.approx(1 + 0.3 * math.sqrt(3))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[2.0], [1.0, 3.0], [1.0] * 9 + [100.0], STALLS, np.random.default_rng(5).lognormal(0.0, 1.0, 20_000).tolist()],
+)
+def test_empirical_keeps_the_sample(values: list[float]) -> None:
+    """Its mean, its largest value and, with enough of them, its percentiles and cv."""
+    table, mean = draws.empirical_table(values), math.fsum(values) / len(values)
+    assert moments(table)[0] == pytest.approx(1.0, rel=1e-9)
+    assert table.max() * mean == pytest.approx(max(values), rel=1e-3)
+    if len(values) > 500:
+        assert moments(table)[1] == pytest.approx(np.std(values) / mean, rel=0.01)
+        for p in (0.25, 0.5, 0.9, 0.99):
+            assert at(table, p) * mean == pytest.approx(float(np.quantile(values, p)), rel=5e-3)
+
+
+@pytest.mark.parametrize("cv", [0.0, 0.4, 1.5])
+@pytest.mark.parametrize(("share", "times"), [(0.01, 10.0), (0.001, 100.0), (0.3, 2.0), (0.5, 0.5)])
+def test_a_mixture_has_the_moments_and_the_percentiles_of_its_parts(cv: float, share: float, times: float) -> None:
+    table = draws.mixture_table(draws.lognormal_table(cv) if cv else draws.constant_table(), share, times)
+    mean = 1 + share * (times - 1)
+    expected = math.sqrt((1 - share + share * times**2) * (1 + cv**2) / mean**2 - 1)
+    measured = moments(table)
+    assert measured[0] == pytest.approx(1.0, rel=1e-9)
+    assert measured[1] == pytest.approx(expected, rel=1e-4 if cv else 5e-3)  # a jump is as wide as a cell
+    if cv:
+        sigma = math.sqrt(math.log1p(cv**2))
+        for p in (0.001, 0.2, 0.5, 0.9, 0.99, 0.9999, 0.99999999):
+            x = at(table, p) * mean
+            above = [(1 + math.erf((-math.log(x / t) / sigma - sigma / 2) / math.sqrt(2))) / 2 for t in (1.0, times)]
+            assert (1 - share) * above[0] + share * above[1] == pytest.approx(1 - p, rel=1e-3)
+
+
+def test_a_table_is_the_same_whatever_the_last_bit_of_a_logarithm() -> None:
+    """Mathematical libraries differ by one in the last place: every entry is moved, and nothing changes."""
+    random = np.random.default_rng(8)
+    p = draws._edges()
+    sides = -np.log1p(-p), -np.log(p)
+    expected = draws.exponential_table()
+    for _ in range(20):
+        low, high = (np.nextafter(side, np.where(random.random(side.size) < 0.5, 0.0, np.inf)) for side in sides)
+        assert (draws._unit_mean(low, high) == expected).all()
+
+
+@pytest.mark.parametrize(("keys", "exponent"), [(1, 1.0), (10, 0.0), (1_000, 0.8), (1_000, 1.0), (50_000, 2.0)])
+def test_zipf_thresholds_are_cumulative_popularity(keys: int, exponent: float) -> None:
+    thresholds = draws.zipf_thresholds(keys, exponent)
+    assert thresholds.dtype == np.uint64
+    assert int(thresholds[-1]) == draws.MASK
+    assert (thresholds[1:] > thresholds[:-1]).all()
+    weights = [1 / k**exponent for k in range(1, keys + 1)]
+    expected = np.cumsum(weights) / math.fsum(weights)
+    assert thresholds.astype(np.float64) / 2.0**64 == pytest.approx(expected, rel=1e-6)
+
+
+def test_zipf_keys_of_draws_are_as_popular_as_declared() -> None:
+    """The first key whose threshold is at least the draw; the most extreme draws included."""
+    thresholds = draws.zipf_thresholds(100, 1.0)
+    keys = np.searchsorted(thresholds, draws.mix_many(draws.root_keys(1, 0, 0, np.arange(200_000)), draws.KEY))
+    expected = 200_000 / np.arange(1, 101) / math.fsum(1 / k for k in range(1, 101))
+    assert ((np.bincount(keys, minlength=100) - expected) ** 2 / expected).sum() < 99 + 6 * math.sqrt(2 * 99)
+    ends = np.array([0, int(thresholds[0]), int(thresholds[0]) + 1, draws.MASK], dtype=np.uint64)
+    assert np.searchsorted(thresholds, ends).tolist() == [0, 0, 1, 99]
+
+
+def test_below_is_a_whole_number_below_n() -> None:
+    assert [draws.below(draw, 7) for draw in (0, 2**63, 2**64 - 1)] == [0, 3, 6]
+    counts = np.bincount([draws.below(draws.mix(n, draws.ROUTE), 5) for n in range(20_000)], minlength=5)
+    assert ((counts - 4_000) ** 2 / 4_000).sum() < 4 + 6 * math.sqrt(8)
+
+
+def test_visits_of_one_caller_have_luck_of_their_own() -> None:
+    """Shard, attempt and copy are told apart; the first of each is the stage's name itself, wrapped at 64 bits."""
+    name = draws.name_hash("ranking")
+    assert draws.visit_word(name, 0, 0, 0) == name
+    words = {draws.visit_word(name, s, a, c) for s in range(100) for a in range(16) for c in range(2)}
+    assert len(words) == 3_200
+    assert draws.visit_word(draws.MASK, 0, 0, 1) == 0
+
+
+def test_purposes_differ() -> None:
+    purposes = [draws.GAP, draws.SERVICE, draws.CACHE, draws.KEY, draws.ERROR, draws.SILENT, draws.WHEN]
+    purposes += [draws.TIMEOUT, draws.JITTER, draws.CLASS, draws.ITEMS, draws.HASH, draws.PERIOD]
+    assert len(set(purposes)) == len(purposes)
+    assert max(purposes) < draws.ROUTE
