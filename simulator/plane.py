@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from simulator.network import Ints, Whole
+from simulator.machine import Ints, Whole
 from simulator.semantics import Trace
 
 LONGEST_SERVICE = 1 << 59  # ns; a draw beyond it (18 years) is cut, so that times stay inside int64
@@ -17,16 +17,28 @@ class Ended(NamedTuple):
     arrival: Ints
     end: Ints
     outcome: Ints  # RequestEnd
+    kind: Ints  # index of its class
+    quality: Ints  # millionths: the product of the fallbacks' it was answered with
 
 
 class StageTally(NamedTuple):
-    """Visits that joined while measuring, by stage. Times in ns."""
+    """What happened at each stage while measuring; from `joins` on, to the visits that joined then. Times in ns."""
 
-    sends: Ints  # attempts sent while measuring
+    calls: Ints  # first attempts sent
+    sends: Ints  # visits sent: first attempts, retries and hedges
+    hedges: Ints
+    time_outs: Ints  # attempts
+    fallbacks: Ints
+    left_out: Ints  # optional stage settled without a quorum
     joins: Ints
+    rejections: Ints  # after joining: no token, or no place in the queue
     starts: Ints
-    rejections: Ints
-    wait_sum: Whole
+    hits: Ints  # of the cache
+    coalesced: Ints  # misses that waited for another's fetch
+    errors: Ints
+    items: Ints  # carried by the visits that started
+    wait_sum: Whole  # from join to start
+    batch_wait_sum: Whole  # of that, until the batch was due
     service_sum: Whole
     waits: Ints  # shape (stages, histogram.BINS)
 
@@ -53,6 +65,10 @@ class RequestPlane(Protocol):
         """Run all request events strictly before `until` ns."""
 
     def measure(self, on: bool) -> None: ...
+    def set_factor(self, stage: int, factor: float) -> None: ...
+    def set_outage(self, stage: int, on: bool) -> None: ...
+    def pause(self, stage: int, on: bool, now: int) -> None: ...
+    def flush(self, stage: int) -> None: ...
     def waiting(self) -> Ints: ...
     def most_waiting(self) -> Ints: ...
     def integrals(self, now: int) -> tuple[Whole, Whole]: ...

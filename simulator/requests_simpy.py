@@ -1,42 +1,71 @@
 """The reference request plane: the rules of `semantics`, written as SimPy events.
 
-One object a request, one a visit, explicit queues, and nothing clever: this is the text to read first, and the one
-that the compiled plane must equal visit by visit. Luck is prefetched a chunk of requests at a time, vectorised.
+One object a request, a visit, a call; explicit queues; nothing clever: this is the text to read first, and the one
+that the compiled plane must equal visit by visit. Each event ends by emptying the *agenda*: what follows from it at
+the same instant, first in first out. So nothing here calls itself, and the order of things is the order of the lines.
+
+    arrive -> attempt (client) -> open scope -> call stage -> attempt -> [hop] -> join -> [queue] -> start -> finish
+           -> [open scope: the calls within] -> answered -> call settled -> stages that follow, or the caller answers
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
 import simpy
 
 from simulator import draws, histogram
-from simulator.network import LEAST_OF, NEVER, PASS_ON, RANDOM, ROUND_ROBIN, Ints, Machine, Whole
+from simulator.machine import (
+    ALWAYS,
+    CANCEL_NONE,
+    CANCEL_RUNNING,
+    HASH,
+    LEAST_OF,
+    LEAST_OUTSTANDING,
+    MILLION,
+    NEVER,
+    NOBODY,
+    PASS_ON,
+    RANDOM,
+    ROUND_ROBIN,
+    Ints,
+    Machine,
+    MachineStage,
+    Whole,
+)
 from simulator.plane import LONGEST_SERVICE, Ended, EventLimitReachedError, StageTally
-from simulator.semantics import FINISH, SEND, TIMER, RequestEnd, Trace, Visit, VisitEnd, sorted_trace
+from simulator.semantics import (
+    AGAIN,
+    BATCH,
+    FINISH,
+    HEDGE,
+    LATE,
+    SEND,
+    TIME_OUT,
+    RequestEnd,
+    Trace,
+    Visit,
+    VisitEnd,
+    sorted_trace,
+)
+from simulator.stations import Breaker, Budget, Cache, Keys, Queue, TokenBucket
 from simulator.workload import ArrivalStream
 
 CHUNK = 512  # requests whose luck is drawn at once
 TICK = 1 << 14  # events between two looks at the wall clock
 
-Callbacks = list[Callable[[Any], None]]
+# Where a visit is.
+ON_THE_WAY, WAITING, SERVED, CALLING, IN_TOW, OVER = range(6)  # IN_TOW: it ends with the visit it depends on
 
-
-# R6: SimPy orders the events of an instant by priority; its own, 0 and 1, come before all of ours. To these the
-# identity of the visit is added: request << 16 | visit.
-FINISHES: Any = FINISH << 60
-TIMES_OUT: Any = TIMER << 60
-SENDS: Any = SEND << 60
+# How a call stands.
+UNDER_WAY, BACKING_OFF, FALLING_BACK, SETTLED = range(4)
 
 # Names of this module: an enum's are looked up in two steps, twelve times a visit.
-OPEN, ANSWERED, TURNED_AWAY, EXPIRED = VisitEnd
-IN_FLIGHT, COMPLETED, REJECTED, TIMED_OUT = (
-    RequestEnd.IN_FLIGHT, RequestEnd.COMPLETED, RequestEnd.REJECTED, RequestEnd.TIMED_OUT,
-)  # fmt: skip
+OPEN, ANSWERED, TURNED_AWAY, EXPIRED, FAILED, CANCELLED = VisitEnd
+IN_FLIGHT, COMPLETED, DEGRADED, REJECTED, TIMED_OUT, BROKEN = list(RequestEnd)[:6]
 
 
 class _Event(simpy.Event):
@@ -48,122 +77,180 @@ class _Event(simpy.Event):
     _ok = True
     _value: Any = None
 
-
-class _Due(_Event):
-    """Something due for a visit or a request: the end of a hop, a time-out."""
-
-    def __init__(self, callbacks: Callbacks, subject: Any) -> None:
+    def __init__(self, callbacks: list[Callable[[Any], None]], subject: Any, identity: int) -> None:
         self.callbacks = callbacks
         self.subject = subject
+        self.identity = identity
 
 
-class _Visit(_Event):
-    """A visit, and the SimPy event of its finish."""
+class Visiting:
+    """A visit under way."""
 
     outcome = OPEN
-    join = start = end = worker = -1
-    measured = False
-    queue: _Queue  # once it has joined
+    reason = COMPLETED  # why the request fails if the visit does
+    place = ON_THE_WAY
+    join = due = start = end = free = answer = replica = worker = batch = -1
+    measured = hit = missed = False
+    queue: Queue | None = None
+    scope: _Scope | None = None  # the calls within it
+    members: tuple[Visiting, ...] = ()  # of the batch that it leads
+    towed: list[Visiting] | None = None  # coalesced misses that wait for its fetch
+    cached_key = -1
 
-    def __init__(self, request: _Request, identity: int, stage: _Stage, now: int) -> None:
-        self.request = request
-        self.identity = identity
-        self.stage = stage
+    def __init__(self, call: _Call, copy: int, number: int, now: int) -> None:
+        self.call = call
+        self.request = call.request
+        self.stage = call.stage
+        self.copy = copy
+        self.attempt = call.attempt
+        self.identity = call.request.identity + number
+        self.level = call.request.level if call.stage.by_level else 0
+        self.items = call.items
         self.send = now
+
+
+class _Call:
+    """What a visit asks of a stage, or of one of its shards, with all attempts."""
+
+    state = UNDER_WAY
+    attempt = 0
+    identity = -1  # of the first visit of this attempt
+    probe = False
+
+    def __init__(self, request: _Request, part: _Part | None, stage: _Stage, shard: int, items: int) -> None:
+        self.request = request
+        self.part = part  # None: the client's
+        self.stage = stage
+        self.shard = shard
+        self.items = items
+        self.copies: list[Visiting | None] = [None, None]
+
+
+class _Part:
+    """A stage within a scope: what it waits for and how its calls stand."""
+
+    items = settled_before = answered_before = answered = 0
+    called = settled = missed = False
+    calls: tuple[_Call, ...] = ()
+
+    def __init__(self, scope: _Scope, stage: _Stage) -> None:
+        self.scope = scope
+        self.stage = stage
+
+
+class _Scope:
+    """The stages called within a visit."""
+
+    live = True
+
+    def __init__(self, owner: Visiting, stages: list[_Stage]) -> None:
+        self.owner = owner
+        self.parts = {stage.index: _Part(self, stage) for stage in stages}
+        self.unsettled = owner.stage.last_calls  # stages that no other comes after
+        self.held = owner.stage.held_calls  # calls for which the owner's worker is kept
+        self.under_way = 0  # calls
 
 
 class _Request:
     outcome = IN_FLIGHT
+    visits = 0
+    degraded = False
+    quality = MILLION
 
-    def __init__(self, identity: int, arrival: int, luck: _Luck, row: int, waits_for: list[int]) -> None:
-        self.identity = identity  # that of its latest visit
+    def __init__(self, identity: int, arrival: int, deadline: int, luck: _Luck, row: int) -> None:
+        self.identity = identity  # number << 16
         self.arrival = arrival
+        self.deadline = deadline
         self.luck = luck
         self.row = row  # its place in `luck`
-        self.waits_for = waits_for  # by stage: how many stages must still answer first
-        self.unanswered = len(waits_for)
-        self.items = [0] * self.unanswered  # by stage: items handed to it so far
-
-
-class _Queue:
-    """A queue and the workers that serve it: of a replica, or of a whole stage with shared balancing."""
-
-    __slots__ = ("idle", "waiting", "workers")
-
-    def __init__(self, first_worker: int, workers: int) -> None:
-        self.workers = workers
-        self.idle = list(range(first_worker, first_worker + workers))  # a heap: the lowest is taken
-        self.waiting: deque[_Visit] = deque()
-
-    @property
-    def busy(self) -> int:
-        """Workers in service."""
-        return self.workers - len(self.idle)
+        self.key: int = luck.keys[row]
+        self.kind: int = luck.kinds[row]
+        self.items: int = luck.items[row]
+        self.level: int = luck.levels[row]
 
 
 class _Stage:
-    """A stage's numbers from the machine, its queues and its tally."""
+    """A stage: its numbers, what visits meet there, and its tally."""
 
     def __init__(self, machine: Machine, index: int) -> None:
         self.index = index
-        self.balancing = int(machine.balancing[index])
-        self.queue_limit = int(machine.queue_limit[index])
-        self.hop = int(machine.hop[index])
-        self.timeout = int(machine.timeout[index])
-        self.floor = int(machine.floor[index])
-        self.per_item = int(machine.per_item[index])
-        self.gives = int(machine.gives[index])
-        self.keeps = int(machine.keeps[index])
-        first, last = machine.first_successor[index], machine.first_successor[index + 1]
-        self.following: list[int] = machine.successors[first:last].tolist()
-        self.successors: list[_Stage] = []  # the same as stages, once they are there
-        queues = int(machine.queues()[index])
-        workers = int(machine.workers()[index]) // queues
-        self.queues = [_Queue(q * workers, workers) for q in range(queues)]
-        self.single = queues == 1
-        self.turn = 0  # of ROUND_ROBIN
-        self.waiting = self.most_waiting = 0
+        self.machine = stage = machine.stages[index]
+        within = [s for s in machine.stages if s.caller == index]
+        self.last_calls = sum(not s.successors for s in within)
+        self.held_calls = sum(s.hold for s in within)
+        self.within: list[_Stage] = []
+        self.first_calls: list[_Stage] = []
+        self.successors: list[_Stage] = []
+        levels = 1 + max(kind.level for kind in machine.classes) if stage.by_level else 1
+        self.by_level = bool(stage.by_level)
+        self.queues = [] if stage.endless else [Queue(stage, q, levels) for q in range(stage.queues)]
+        self.keys = Keys(machine, stage) if stage.cache_keys else None
+        caches = 1 if stage.cache_shared or stage.endless else stage.replicas
+        self.caches = [Cache(stage) for _ in range(caches)] if stage.cache_keys else []
+        self.bucket = TokenBucket(stage) if stage.admission_interval else None
+        self.breaker = Breaker(stage) if stage.breaker_window else None
+        self.retries, self.hedges = Budget(stage.retry_budget), Budget(stage.hedge_budget)
+        self.turn = self.choices = 0
+        self.factor, self.paused, self.outage = 1.0, False, False
+        self.waiting = self.most_waiting = self.busy = 0
         self.waiting_integral = self.busy_integral = 0  # sum of -t at each rise and +t at each fall
-        self.sends = self.joins = self.rejections = self.service_sum = 0
+        self.tally = dict.fromkeys(StageTally._fields, 0)
         self.waits: list[int] = []
+
+    def meet(self, stages: list[_Stage]) -> None:
+        """Get to know the others."""
+        self.within = [s for s in stages if s.machine.caller == self.index]
+        self.first_calls = [stages[i] for i in self.machine.first_calls]
+        self.successors = [stages[i] for i in self.machine.successors]
 
 
 class _Luck:
-    """The draws of a chunk of requests: by stage, by row."""
+    """The draws of a chunk of requests, by row; `unit` and `routes` by stage, for the visits that most requests make."""
 
     def __init__(self, machine: Machine, keys: draws.Keys) -> None:
+        self.keys: list[int] = keys.tolist()
+        classes = machine.classes
+        below = np.array([kind.below for kind in classes[:-1]], dtype=np.uint64)
+        drawn = draws.mix_many(keys, draws.CLASS) >> np.uint64(1)
+        kinds = np.searchsorted(below, drawn, side="right")
+        items = np.array([kind.items for kind in classes])[kinds]
+        unit = draws.mix_many(keys, draws.ITEMS)
+        for index, kind in enumerate(classes):
+            if kind.table != NOBODY:
+                of_kind = kinds == index
+                spread = draws.quantiles(machine.tables[kind.table], unit[of_kind]) * float(kind.items)
+                items[of_kind] = np.minimum(np.floor(spread + 0.5), LONGEST_SERVICE).astype(np.int64)
+        self.kinds: list[int] = kinds.tolist()
+        self.items: list[int] = items.tolist()
+        self.levels: list[int] = np.array([kind.level for kind in classes])[kinds].tolist()
+        self.visits: list[list[int]] = []  # their keys
         self.unit: list[list[float]] = []
-        self.service: list[list[int]] = []  # ns (R13); 0 where it depends on the items
-        self.route: list[list[Any] | None] = []
-        for s in range(machine.stages):
-            visit = draws.mix_many(keys, machine.name_hash[s])
-            unit = draws.quantiles(machine.tables[machine.table[s]], draws.mix_many(visit, draws.SERVICE))
-            hit = draws.mix_many(visit, draws.CACHE) >> np.uint64(1) < np.uint64(machine.hit_threshold[s])
-            fixed = np.zeros(len(keys)) if machine.per_item[s] else _rounded(unit * float(machine.floor[s]))
-            self.unit.append(unit.tolist())
-            self.service.append(np.where(hit, max(1, machine.hit_time[s]), fixed).astype(np.int64).tolist())
-            self.route.append(_routes(machine, s, visit))
+        self.routes: list[list[tuple[int, ...]]] = []
+        for stage in machine.stages:
+            visits = draws.mix_many(keys, stage.name_hash)
+            first = stage.caller == machine.client
+            table = machine.tables[stage.table]
+            self.visits.append(visits.tolist() if first else [])
+            self.unit.append(draws.quantiles(table, draws.mix_many(visits, draws.SERVICE)).tolist() if first else [])
+            routed = first and stage.balancing in (RANDOM, LEAST_OF)
+            self.routes.append(_routes(stage, visits) if routed else [])
 
 
-def _rounded(service: draws.Floats) -> draws.Floats:
-    """To whole nanoseconds, at least one."""
-    return np.clip(np.floor(service + 0.5), 1, LONGEST_SERVICE)
+def _routes(stage: MachineStage, visits: draws.Keys) -> list[tuple[int, ...]]:
+    """Replicas drawn for each visit."""
+    replicas, shift = np.uint64(stage.replicas), np.uint64(32)
+    high = (draws.mix_many(visits, draws.ROUTE + j) >> shift for j in range(_choices(stage)))
+    return list(zip(*((h * replicas >> shift).tolist() for h in high), strict=True))
 
 
-def _routes(machine: Machine, stage: int, visit: draws.Keys) -> list[Any] | None:
-    """Replicas drawn for each visit: one for RANDOM, a tuple for LEAST_OF."""
-    balancing, replicas = machine.balancing[stage], np.uint64(machine.replicas[stage])
+def _choices(stage: MachineStage) -> int:
+    return stage.choices if stage.balancing == LEAST_OF else 1
 
-    def choice(j: int) -> list[int]:
-        high = draws.mix_many(visit, draws.ROUTE + j) >> np.uint64(32)
-        picked: list[int] = (high * replicas >> np.uint64(32)).tolist()
-        return picked
 
-    if balancing == RANDOM:
-        return choice(0)
-    if balancing == LEAST_OF:
-        return list(zip(*(choice(j) for j in range(int(machine.choices[stage]))), strict=True))
-    return None
+def _rounded(time: float) -> int:
+    """R13: to whole nanoseconds, at least one."""
+    exact = time + 0.5
+    return 1 if exact < 1.0 else LONGEST_SERVICE if exact > LONGEST_SERVICE else int(exact)
 
 
 class SimPyRequests:
@@ -177,33 +264,68 @@ class SimPyRequests:
         machine: Machine,
         arrivals: ArrivalStream,
         keep_trace: bool = False,
+        traced: Ints | None = None,
         limit: int = NEVER,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
         self.env: Any = env  # its `now` is a whole number, for all delays are
-        self._schedule = env.schedule
         self.events = 0
         self._limit, self._tick = limit, tick
         self._checkpoint = min(TICK, limit)
         self.measuring = False
         self._machine = machine
         self._stream = arrivals
-        self._stages = [_Stage(machine, s) for s in range(machine.stages)]
-        self._predecessors: list[int] = machine.predecessors.tolist()
+        self._stages = [_Stage(machine, s) for s in range(len(machine.stages))]
         for stage in self._stages:
-            stage.successors = [self._stages[s] for s in stage.following]
-        self._sources = [self._stages[s] for s in machine.sources.tolist()]
-        self._arrives: Callbacks = [self._arrive]
-        self._joins: Callbacks = [self._hop_ends]
-        self._finishes: Callbacks = [self._finish]
-        self._times_out: Callbacks = [self._visit_times_out]
-        self._client_times_out: Callbacks = [self._request_times_out]
-        self._visits: list[_Visit] | None = [] if keep_trace else None
-        self._ended: list[tuple[int, int, int, int]] = []
+            stage.meet(self._stages)
+        self._client = self._stages[-1]
+        handlers = (self._finish, self._time_out, self._too_late, self._hedge, self._batch_due, self._sent, self._again)
+        self._callbacks: list[list[Callable[[Any], None]]] = [[self._event(h)] for h in handlers]
+        self._arrives: list[Callable[[Any], None]] = [self._event(self._arrive)]
+        self._agenda: deque[tuple[Callable[[Any, int], None], Any]] = deque()
+        self._traced: Callable[[int], bool] | None = None
+        if traced is not None:
+            self._traced = frozenset(traced.tolist()).__contains__
+        elif keep_trace:
+            self._traced = lambda _: True
+        self._visits: list[Visiting] = []
+        self._ended: list[tuple[int, ...]] = []
         self._refill()
         self._await_arrival()
 
-    # -- the request path -------------------------------------------------------------------------------------------
+    # -- events -------------------------------------------------------------------------------------------------------
+
+    def _event(self, handler: Callable[[Any, int], None]) -> Callable[[Any], None]:
+        def happens(event: _Event) -> None:
+            if self.events == self._checkpoint:
+                self._look_up()
+            self.events += 1
+            now = self.env.now
+            handler(event, now)
+            self._empty_agenda(now)
+
+        return happens
+
+    def _empty_agenda(self, now: int) -> None:
+        agenda = self._agenda
+        while agenda:
+            act, subject = agenda.popleft()
+            act(subject, now)
+
+    def _look_up(self) -> None:
+        if self.events == self._limit:
+            raise EventLimitReachedError(self.env.now)
+        self._tick()
+        self._checkpoint = min(self.events + TICK, self._limit)
+
+    def _schedule(self, kind: int, identity: int, delay: int, subject: Any) -> None:
+        """R6: SimPy orders the events of an instant by priority; its own, 0 and 1, come before all of ours."""
+        event = _Event(self._callbacks[kind - 1], subject, identity)
+        priority: Any = kind << 60 | identity
+        self.env.schedule(event, priority, delay)
+
+    def _then(self, act: Callable[[Any, int], None], subject: Any) -> None:
+        self._agenda.append((act, subject))
 
     def _refill(self) -> None:
         chunk = self._stream.chunk(CHUNK)
@@ -214,161 +336,706 @@ class SimPyRequests:
         if self._row == len(self._times):
             self._refill()
         identity = self._first + self._row << 16
-        self._schedule(_Due(self._arrives, identity), SENDS + identity, self._times[self._row] - self.env.now)
+        priority: Any = SEND << 60 | identity
+        self.env.schedule(_Event(self._arrives, None, identity), priority, self._times[self._row] - self.env.now)
 
-    def _arrive(self, due: _Due) -> None:
-        self._count()
-        now = self.env.now
-        request = _Request(due.subject, now, self._luck, self._row, self._predecessors.copy())
+    def _arrive(self, event: _Event, now: int) -> None:
+        request = _Request(event.identity, now, now + self._machine.deadline, self._luck, self._row)
         self._row += 1
-        timeout = self._machine.client_timeout
-        if timeout < NEVER:
-            self._schedule(_Due(self._client_times_out, request), TIMES_OUT + request.identity, timeout)
-        for stage in self._sources:
-            self._send(request, stage, now)
+        self._attempt(_Call(request, None, self._client, 0, request.items), now)
         self._await_arrival()
 
-    def _send(self, request: _Request, stage: _Stage, now: int) -> None:
-        request.identity += 1
-        visit = _Visit(request, request.identity, stage, now)
-        if self._visits is not None:
+    # -- calling ------------------------------------------------------------------------------------------------------
+
+    def _attempt(self, call: _Call, now: int) -> None:
+        """R7: a first attempt, or another."""
+        stage = call.stage
+        numbers = stage.machine
+        if call.attempt == 0:
+            stage.tally["calls"] += self.measuring
+            stage.retries.deposit()
+            stage.hedges.deposit()
+        call.state = UNDER_WAY
+        admitted, call.probe = stage.breaker.admits(now) if stage.breaker else (True, False)
+        visit = self._copy(call, 0, now)
+        call.identity = visit.identity
+        if not admitted:
+            visit.outcome, visit.reason = TURNED_AWAY, REJECTED
+            self._then(self._fail, visit)
+            return
+        if numbers.timeout < NEVER:
+            self._schedule(TIME_OUT, visit.identity, self._patience(visit), call)
+        if numbers.hedge_after < NEVER:
+            self._schedule(HEDGE, visit.identity, numbers.hedge_after, call)
+        if stage is self._client:
+            self._open_scope(visit, now)
+        else:
+            self._dispatch(visit)
+
+    def _copy(self, call: _Call, copy: int, now: int) -> Visiting:
+        """A visit of this attempt."""
+        request = call.request
+        visit = Visiting(call, copy, request.visits, now)
+        request.visits += 1
+        call.copies[copy] = visit
+        call.stage.tally["sends"] += self.measuring
+        if self._traced is not None and self._traced(visit.identity >> 16):
             self._visits.append(visit)
-        if self.measuring:
-            stage.sends += 1
-        if stage.timeout < NEVER:
-            self._schedule(_Due(self._times_out, visit), TIMES_OUT + visit.identity, stage.timeout)
-        if stage.hop:
-            self._schedule(_Due(self._joins, visit), SENDS + visit.identity, stage.hop)
+        return visit
+
+    def _dispatch(self, visit: Visiting) -> None:
+        hop = visit.stage.machine.hop
+        if hop:
+            self._schedule(SEND, visit.identity, hop, visit)
         else:
-            self._join(visit, stage, now)
+            self._then(self._join, visit)
 
-    def _hop_ends(self, due: _Due) -> None:
-        self._count()
-        self._join(due.subject, due.subject.stage, self.env.now)
+    def _patience(self, visit: Visiting) -> int:
+        numbers = visit.stage.machine
+        if numbers.timeout_table == NOBODY:
+            return numbers.timeout
+        table = self._machine.tables[numbers.timeout_table]
+        return _rounded(draws.quantile(table, draws.mix(self._key(visit), draws.TIMEOUT)) * float(numbers.timeout))
 
-    def _join(self, visit: _Visit, stage: _Stage, now: int) -> None:
-        visit.join = now
-        visit.queue = queue = stage.queues[0] if stage.single else self._choose(visit.request, stage)
-        if self.measuring:
-            visit.measured = True
-            stage.joins += 1
-        if queue.idle:
-            self._start(visit, stage, heappop(queue.idle), now)
-        elif len(queue.waiting) >= stage.queue_limit:
-            stage.rejections += visit.measured
-            visit.end = now
-            if visit.outcome is OPEN:
-                visit.outcome = TURNED_AWAY
-            self._fail(visit.request, REJECTED, now)
+    def _key(self, visit: Visiting) -> int:
+        """Of a visit's luck."""
+        if self._usual(visit):
+            return visit.request.luck.visits[visit.stage.index][visit.request.row]
+        part = visit.call.part
+        word = draws.visit_word(visit.stage.machine.name_hash, visit.call.shard, visit.attempt, visit.copy)
+        if part is None:
+            return visit.request.key if visit.attempt == 0 else draws.mix(visit.request.key, word)
+        return draws.mix(self._key(part.scope.owner), word)
+
+    def _hedge(self, event: _Event, now: int) -> None:
+        call: _Call = event.subject
+        if call.identity == event.identity and call.state == UNDER_WAY and call.stage.hedges.take():
+            call.stage.tally["hedges"] += self.measuring
+            self._dispatch(self._copy(call, 1, now))
+
+    def _time_out(self, event: _Event, now: int) -> None:
+        call: _Call = event.subject
+        if call.identity != event.identity or call.state != UNDER_WAY:
+            return
+        call.stage.tally["time_outs"] += self.measuring
+        for visit in call.copies:
+            if visit is not None:
+                visit.outcome, visit.answer = EXPIRED, now
+                self._let_go(visit)
+        self._attempt_failed(call, TIMED_OUT, now)
+
+    def _attempt_failed(self, call: _Call, reason: RequestEnd, now: int) -> None:
+        """R7: again, or the fallback, or the call has failed."""
+        stage, request = call.stage, call.request
+        numbers = stage.machine
+        call.copies = [None, None]
+        if stage.breaker:
+            stage.breaker.record(True, call.probe, now)
+        if call.attempt + 1 < numbers.attempts and now < request.deadline and stage.retries.take():
+            call.state = BACKING_OFF
+            self._schedule(AGAIN, call.identity, self._backoff(call), call)
+        elif numbers.fallback < NEVER:
+            call.state = FALLING_BACK
+            self._schedule(AGAIN, call.identity, numbers.fallback, call)
         else:
-            queue.waiting.append(visit)
-            stage.waiting_integral -= now
-            stage.waiting += 1
-            if stage.waiting > stage.most_waiting:
-                stage.most_waiting = stage.waiting
+            self._call_failed(call, reason, now)
 
-    def _choose(self, request: _Request, stage: _Stage) -> _Queue:
-        queues = stage.queues
-        if stage.balancing == ROUND_ROBIN:
+    def _backoff(self, call: _Call) -> int:
+        """Base x 2^(k-1), capped, less a keyed share of it."""
+        numbers = call.stage.machine
+        delay = min(numbers.backoff, numbers.backoff_longest)
+        for _ in range(call.attempt):
+            delay = min(2 * delay, numbers.backoff_longest)
+        if numbers.jitter:
+            base = call.request.key if call.part is None else self._key(call.part.scope.owner)
+            word = draws.visit_word(numbers.name_hash, call.shard, call.attempt, 0)
+            unit = float(draws.mix(draws.mix(base, word), draws.JITTER) >> 11) * 2.0**-53
+            delay -= int(float(delay) * numbers.jitter * unit)
+        return max(1, delay)
+
+    def _again(self, event: _Event, now: int) -> None:
+        call: _Call = event.subject
+        if call.identity != event.identity:
+            return
+        if call.state == BACKING_OFF:
+            call.attempt += 1
+            self._attempt(call, now)
+        elif call.state == FALLING_BACK:
+            request, stage = call.request, call.stage
+            request.degraded = True
+            request.quality = request.quality * stage.machine.fallback_quality // MILLION
+            stage.tally["fallbacks"] += self.measuring
+            self._call_answered(call, now)
+
+    def _call_answered(self, call: _Call, now: int) -> None:
+        call.state = SETTLED
+        part = call.part
+        if part is None:
+            self._end(call.request, COMPLETED, now)
+            return
+        part.scope.under_way -= 1
+        part.answered += 1
+        if part.answered == part.stage.machine.quorum:
+            self._settle(part, now)
+
+    def _call_failed(self, call: _Call, reason: RequestEnd, now: int) -> None:
+        call.state = SETTLED
+        part = call.part
+        if part is None:
+            self._end(call.request, reason, now)
+            return
+        part.scope.under_way -= 1
+        open_calls = sum(other.state != SETTLED for other in part.calls)
+        if not part.settled and part.answered + open_calls < part.stage.machine.quorum:
+            self._without(part, reason, now)
+
+    # -- stages within a visit ----------------------------------------------------------------------------------------
+
+    def _open_scope(self, owner: Visiting, now: int) -> None:
+        owner.place = CALLING
+        owner.scope = scope = _Scope(owner, owner.stage.within)
+        for stage in owner.stage.first_calls:
+            part = scope.parts[stage.index]
+            part.items = owner.items
+            self._call_stage(part, now)
+
+    def _call_stage(self, part: _Part, now: int) -> None:
+        """R2: what a stage waited for is there."""
+        scope, stage = part.scope, part.stage
+        numbers = stage.machine
+        part.called = True
+        if not self._applies(part):
+            self._then(self._skip, part)
+            return
+        items = -(-part.items // numbers.shards)
+        scope.under_way += numbers.shards
+        part.calls = tuple(_Call(scope.owner.request, part, stage, shard, items) for shard in range(numbers.shards))
+        for call in part.calls:
+            self._attempt(call, now)
+        if numbers.late_after < NEVER:
+            self._schedule(LATE, part.calls[0].identity, numbers.late_after, part)
+
+    def _applies(self, part: _Part) -> bool:
+        """`when`."""
+        numbers, owner = part.stage.machine, part.scope.owner
+        if numbers.when_missed != NOBODY:
+            at = numbers.when_missed
+            return owner.missed if owner.stage.index == at else part.scope.parts[at].missed
+        if numbers.when_threshold < ALWAYS:
+            key = draws.mix(self._key(owner), numbers.name_hash)
+            return draws.mix(key, draws.WHEN) >> 1 < numbers.when_threshold
+        return True
+
+    def _skip(self, part: _Part, now: int) -> None:
+        if part.scope.live and not part.settled:
+            self._settle(part, now)
+
+    def _settle(self, part: _Part, now: int) -> None:
+        """R2: with an answer, without one, or not called at all; those that come after may go."""
+        scope, stage = part.scope, part.stage
+        numbers = stage.machine
+        part.settled = True
+        self._drop_calls(part)
+        if numbers.hold:
+            scope.held -= 1
+            if scope.held == 0:
+                self._let_worker_go(scope.owner, now)
+        answered = part.answered >= numbers.quorum and bool(part.calls)
+        items = self._handed_on(part)
+        for successor in stage.successors:
+            following = scope.parts[successor.index]
+            if following.called:
+                continue
+            following.items += items
+            following.settled_before += 1
+            following.answered_before += answered
+            if (
+                following.answered_before >= successor.machine.wait_for
+                or following.settled_before == successor.machine.predecessors
+            ):
+                self._call_stage(following, now)
+        if stage.index == self._machine.answer_after:
+            self._settle_client(scope.owner, now)
+        if not stage.successors:
+            scope.unsettled -= 1
+            if scope.unsettled == 0:
+                self._then(self._answered, scope.owner)
+
+    def _handed_on(self, part: _Part) -> int:
+        numbers = part.stage.machine
+        if numbers.gives == PASS_ON:
+            items = part.items
+            if part.answered:
+                items = items * part.answered // numbers.shards
+        else:
+            items = numbers.gives * part.answered // numbers.shards
+        return min(items, numbers.keeps)
+
+    def _needed(self, part: _Part) -> bool:
+        """Whether somebody still waits for it: with `wait_for` those that come after may have gone on."""
+        following = part.stage.successors
+        return not following or any(not part.scope.parts[s.index].called for s in following)
+
+    def _without(self, part: _Part, reason: RequestEnd, now: int) -> None:
+        """There will be no quorum."""
+        stage, scope = part.stage, part.scope
+        needed = self._needed(part)
+        if needed and stage.machine.required:
+            owner = scope.owner
+            self._end_scope(scope)
+            owner.reason = reason
+            self._then(self._fail, owner)
+            return
+        if needed:
+            scope.owner.request.degraded = True
+            stage.tally["left_out"] += self.measuring
+        self._settle(part, now)
+
+    def _too_late(self, event: _Event, now: int) -> None:
+        part: _Part = event.subject
+        if part.settled or not part.scope.live:
+            return
+        if part.answered:
+            if self._needed(part):
+                part.scope.owner.request.degraded = True
+                part.stage.tally["left_out"] += self.measuring
+            self._settle(part, now)
+        else:
+            self._without(part, TIMED_OUT, now)
+
+    def _drop_calls(self, part: _Part) -> None:
+        """Nobody waits for the rest."""
+        for call in part.calls:
+            if call.state != SETTLED:
+                if call.state == UNDER_WAY:
+                    for visit in call.copies:
+                        if visit is not None:
+                            self._let_go(visit)
+                call.state = SETTLED
+                part.scope.under_way -= 1
+
+    def _end_scope(self, scope: _Scope) -> None:
+        scope.live = False
+        if scope.under_way:
+            for part in scope.parts.values():
+                self._drop_calls(part)
+
+    # -- at a stage ---------------------------------------------------------------------------------------------------
+
+    def _sent(self, event: _Event, now: int) -> None:
+        self._join(event.subject, now)
+
+    def _join(self, visit: Visiting, now: int) -> None:
+        if visit.place == OVER:
+            return
+        stage = visit.stage
+        numbers = stage.machine
+        visit.join = visit.due = now
+        visit.measured = self.measuring
+        stage.tally["joins"] += visit.measured
+        if stage.bucket and not stage.bucket.admits(now):
+            self._turn_away(visit)
+        elif numbers.endless:
+            visit.replica = 0
+            if not self._expired(visit, now):
+                self._start(visit, 0, now)
+        else:
+            visit.queue = queue = stage.queues[0] if len(stage.queues) == 1 else self._choose(visit)
+            visit.replica = queue.replica
+            if queue.idle and not stage.paused and numbers.batch_size == 1:
+                if not self._expired(visit, now):
+                    self._start(visit, queue.take_idle(), now)
+            else:
+                self._enqueue(visit, queue, now)
+
+    def _enqueue(self, visit: Visiting, queue: Queue, now: int) -> None:
+        stage = visit.stage
+        numbers = stage.machine
+        if queue.length >= numbers.queue_limit:
+            if not (numbers.shed_oldest and queue.length):
+                self._turn_away(visit)
+                return
+            shed = queue.to_shed()
+            self._leave_queue(shed, now)
+            self._turn_away(shed)
+        visit.place = WAITING
+        queue.add(visit)
+        stage.waiting_integral -= now
+        stage.waiting += 1
+        stage.most_waiting = max(stage.most_waiting, stage.waiting)
+        if numbers.batch_size > 1:
+            self._schedule(BATCH, visit.identity, numbers.batch_wait, visit)
+            if queue.idle and queue.length >= numbers.batch_size and not stage.paused:
+                self._start_batch(queue, stage, queue.take_idle(), now)
+
+    def _leave_queue(self, visit: Visiting, now: int) -> None:
+        stage = visit.stage
+        assert visit.queue is not None
+        visit.queue.remove(visit)
+        visit.place = ON_THE_WAY
+        stage.waiting -= 1
+        stage.waiting_integral += now
+
+    def _turn_away(self, visit: Visiting) -> None:
+        visit.stage.tally["rejections"] += visit.measured
+        if visit.outcome is OPEN:
+            visit.outcome = TURNED_AWAY
+        visit.reason = REJECTED
+        self._then(self._fail, visit)
+
+    def _expired(self, visit: Visiting, now: int) -> bool:
+        """R8: whether it is dropped when its turn comes."""
+        if not visit.stage.machine.drop_expired or now < visit.request.deadline:
+            return False
+        if visit.outcome is OPEN:
+            visit.outcome = EXPIRED
+        visit.reason = TIMED_OUT
+        self._then(self._fail, visit)
+        return True
+
+    def _choose(self, visit: Visiting) -> Queue:
+        stage, queues = visit.stage, visit.stage.queues
+        chosen = self._balance(visit)
+        if visit.copy:
+            twin = visit.call.copies[0]
+            if twin is not None and twin.queue is chosen:
+                chosen = queues[(chosen.replica + 1) % len(queues)]
+        stage.choices += 1
+        chosen.chosen = stage.choices
+        return chosen
+
+    def _balance(self, visit: Visiting) -> Queue:
+        stage, queues = visit.stage, visit.stage.queues
+        balancing = stage.machine.balancing
+        if balancing == ROUND_ROBIN:
             chosen = queues[stage.turn]
             stage.turn = (stage.turn + 1) % len(queues)
             return chosen
-        route = request.luck.route[stage.index]
-        assert route is not None
-        drawn = route[request.row]
-        if stage.balancing == RANDOM:
-            only: _Queue = queues[drawn]
-            return only
-        best: _Queue = queues[drawn[0]]
-        load = len(best.waiting) - len(best.idle)  # and the workers, of which all have as many
-        for replica in drawn[1:]:
-            other = queues[replica]
-            if len(other.waiting) - len(other.idle) < load:
-                best, load = other, len(other.waiting) - len(other.idle)
-        return best
+        if balancing == LEAST_OUTSTANDING:
+            return min(queues, key=lambda queue: (queue.load, queue.chosen, queue.replica))
+        if balancing == HASH:
+            return queues[self._hashed(visit)]
+        drawn = [queues[replica] for replica in self._route(visit)]
+        return min(drawn, key=lambda queue: queue.load)  # the first of equals
 
-    def _start(self, visit: _Visit, stage: _Stage, worker: int, now: int) -> None:
-        visit.start = now
-        visit.worker = worker
-        request = visit.request
-        service = request.luck.service[stage.index][request.row] or self._by_items(stage, request)
-        stage.busy_integral -= now
-        if visit.measured:
-            stage.service_sum += service
-            stage.waits.append(now - visit.join)
-        visit.callbacks = self._finishes
-        self._schedule(visit, FINISHES + visit.identity, service)
+    def _route(self, visit: Visiting) -> tuple[int, ...]:
+        stage = visit.stage
+        if self._usual(visit):
+            return visit.request.luck.routes[stage.index][visit.request.row]
+        key, replicas = self._key(visit), stage.machine.replicas
+        return tuple(draws.below(draws.mix(key, draws.ROUTE + j), replicas) for j in range(_choices(stage.machine)))
 
-    def _by_items(self, stage: _Stage, request: _Request) -> int:
-        """R13."""
-        work = float(stage.floor) + float(stage.per_item) * float(request.items[stage.index])
-        exact = request.luck.unit[stage.index][request.row] * work + 0.5
-        return 1 if exact < 1.0 else LONGEST_SERVICE if exact > LONGEST_SERVICE else int(exact)
+    def _usual(self, visit: Visiting) -> bool:
+        """Whether its draws are among those prefetched: a first attempt of the client's first."""
+        part = visit.call.part
+        return (
+            not visit.attempt
+            and not visit.copy
+            and not visit.call.shard
+            and part is not None
+            and (part.scope.owner.identity & 0xFFFF == 0)
+        )
 
-    def _finish(self, visit: _Visit) -> None:
-        self._count()
-        now = self.env.now
-        stage, queue, request = visit.stage, visit.queue, visit.request
-        visit.end = now
-        stage.busy_integral += now
-        if queue.waiting:
-            stage.waiting -= 1
-            stage.waiting_integral += now
-            self._start(queue.waiting.popleft(), stage, visit.worker, now)
+    def _hashed(self, visit: Visiting) -> int:
+        stage = visit.stage
+        numbers = stage.machine
+        if stage.keys:
+            word = draws.mix(numbers.name_hash, stage.keys.of(visit.request.key))
         else:
-            heappush(queue.idle, visit.worker)
-        if visit.outcome is OPEN:  # an expired visit stays expired
-            visit.outcome = ANSWERED
-            if request.outcome is IN_FLIGHT:
-                self._answer(stage, request, now)
+            word = draws.mix(visit.request.key, numbers.name_hash)
+        return draws.below(draws.mix(word, draws.HASH), numbers.replicas)
 
-    def _answer(self, stage: _Stage, request: _Request, now: int) -> None:
-        request.unanswered -= 1
-        if request.unanswered == 0:
-            self._end(request, COMPLETED, now)
-        items = request.items[stage.index] if stage.gives == PASS_ON else stage.gives
-        if items > stage.keeps:
-            items = stage.keeps
-        for successor in stage.successors:
-            index = successor.index
-            request.items[index] += items
-            request.waits_for[index] -= 1
-            if request.waits_for[index] == 0:
-                self._send(request, successor, now)
+    def _start(self, visit: Visiting, worker: int, now: int) -> None:
+        """A worker takes it up: the cache first."""
+        stage = visit.stage
+        numbers = stage.machine
+        if stage.keys:
+            cache = stage.caches[visit.replica if len(stage.caches) > 1 else 0]
+            visit.cached_key = key = stage.keys.of(visit.request.key)
+            visit.hit = cache.look_up(key, now)
+            if not visit.hit and numbers.coalesce:
+                fetching = cache.fetching.get(key)
+                if fetching is not None:
+                    self._wait_for_fetch(visit, fetching, worker)
+                    return
+                cache.fetching[key] = visit
+                visit.towed = []
+        elif numbers.hit_threshold:
+            visit.hit = draws.mix(self._key(visit), draws.CACHE) >> 1 < numbers.hit_threshold
+        visit.missed = not visit.hit
+        stage.tally["hits"] += visit.measured and visit.hit
+        self._serve(visit, visit.items, worker, now)
 
-    # -- ends -------------------------------------------------------------------------------------------------------
+    def _wait_for_fetch(self, visit: Visiting, fetching: Visiting, worker: int) -> None:
+        """A coalesced miss leaves its worker."""
+        assert fetching.towed is not None
+        fetching.towed.append(visit)
+        visit.place = IN_TOW
+        visit.stage.tally["coalesced"] += visit.measured
+        if visit.queue is not None:
+            self._then(self._free, (visit.queue, visit.stage, worker))
 
-    def _visit_times_out(self, due: _Due) -> None:
-        self._count()
-        visit: _Visit = due.subject
+    def _start_batch(self, queue: Queue, stage: _Stage, worker: int, now: int) -> None:
+        """Those whose turn it is, together."""
+        numbers = stage.machine
+        members: list[Visiting] = []
+        while queue.length and len(members) < numbers.batch_size:
+            visit = queue.first()
+            self._leave_queue(visit, now)
+            if not self._expired(visit, now):
+                members.append(visit)
+        if not members:
+            self._then(self._free, (queue, stage, worker))
+            return
+        leader = members[0]
+        full = members[-1].join if len(members) == numbers.batch_size else NEVER
+        due = min(now, full, leader.join + numbers.batch_wait)
+        for visit in members:
+            visit.batch = leader.identity
+            visit.due = max(visit.join, due)
+        leader.members = tuple(members)
+        self._serve(leader, sum(visit.items for visit in members), worker, now)
+
+    def _serve(self, visit: Visiting, items: int, worker: int, now: int) -> None:
+        """R13."""
+        stage = visit.stage
+        numbers = stage.machine
+        members = visit.members or (visit,)
+        if visit.hit:
+            service = numbers.hit_time
+        else:
+            carried = len(members) if numbers.counts_visits else items
+            work = float(numbers.floor) + float(numbers.per_item) * float(carried)
+            service = _rounded(self._unit(visit) * work * stage.factor)
+        stage.busy_integral -= now
+        stage.busy += 1
+        for member in members:
+            member.place, member.start, member.worker = SERVED, now, worker
+            if member.measured:
+                tally = stage.tally
+                tally["starts"] += 1
+                tally["items"] += member.items
+                tally["service_sum"] += service
+                tally["batch_wait_sum"] += member.due - member.join
+                stage.waits.append(now - member.join)
+        if not (numbers.silent_threshold and draws.mix(self._key(visit), draws.SILENT) >> 1 < numbers.silent_threshold):
+            self._schedule(FINISH, visit.identity, service, visit)
+
+    def _unit(self, visit: Visiting) -> float:
+        stage = visit.stage
+        if self._usual(visit):
+            return visit.request.luck.unit[stage.index][visit.request.row]
+        return draws.quantile(self._machine.tables[stage.machine.table], draws.mix(self._key(visit), draws.SERVICE))
+
+    def _batch_due(self, event: _Event, now: int) -> None:
+        visit: Visiting = event.subject
+        stage, queue = visit.stage, visit.queue
+        assert queue is not None
+        if visit.place == WAITING and queue.idle and not stage.paused:
+            self._start_batch(queue, stage, queue.take_idle(), now)
+
+    def _finish(self, event: _Event, now: int) -> None:
+        visit: Visiting = event.subject
+        if visit.place not in (SERVED, IN_TOW):
+            return  # it was cancelled; a batch goes on without its leader
+        stage = visit.stage
+        members = visit.members or (visit,)
+        for member in members:
+            member.end = now
+        if visit.members or not stage.held_calls or self._errs(visit):
+            self._give_back(visit, now)
+        if visit.members:
+            for member in members:
+                self._then(self._served, member)
+        else:
+            self._served(visit, now)
+
+    def _errs(self, visit: Visiting) -> bool:
+        numbers = visit.stage.machine
+        return visit.stage.outage or bool(
+            numbers.error_threshold and draws.mix(self._key(visit), draws.ERROR) >> 1 < numbers.error_threshold
+        )
+
+    def _served(self, visit: Visiting, now: int) -> None:
+        """Its service is over: the calls within it, or the answer."""
+        stage = visit.stage
+        if visit.place == IN_TOW:
+            self._close(visit)
+        elif self._errs(visit):
+            stage.tally["errors"] += visit.measured
+            visit.reason = BROKEN
+            self._then(self._fail, visit)
+        elif stage.within:
+            self._open_scope(visit, now)
+        else:
+            self._answered(visit, now)
+
+    def _let_worker_go(self, owner: Visiting, now: int) -> None:
+        """If it is held."""
+        if owner.free < 0 <= owner.start:
+            self._give_back(owner, now)
+
+    def _give_back(self, visit: Visiting, now: int) -> None:
+        """The worker is free; it looks for the next visit when the agenda comes to it."""
+        visit.free = now
+        for member in visit.members:
+            member.free = now
+        stage = visit.stage
+        stage.busy -= 1
+        stage.busy_integral += now
+        if visit.queue is not None:
+            self._then(self._free, (visit.queue, stage, visit.worker))
+
+    def _free(self, found: tuple[Queue, _Stage, int], now: int) -> None:
+        """R4: a worker without a visit takes the next, or is idle."""
+        queue, stage, worker = found
+        if not queue.length or stage.paused:
+            queue.give_idle(worker)
+        elif stage.machine.batch_size > 1:
+            if queue.length >= stage.machine.batch_size or now - queue.first().join >= stage.machine.batch_wait:
+                self._start_batch(queue, stage, worker, now)
+            else:
+                queue.give_idle(worker)
+        else:
+            visit = queue.first()
+            self._leave_queue(visit, now)
+            if self._expired(visit, now):
+                self._then(self._free, found)
+            else:
+                self._start(visit, worker, now)
+
+    # -- ends ---------------------------------------------------------------------------------------------------------
+
+    def _answered(self, visit: Visiting, now: int) -> None:
+        """Its service and the calls within it are over."""
+        if visit.place == OVER or (visit.scope is not None and not visit.scope.live):
+            return
+        stage, call = visit.stage, visit.call
+        if visit.scope is not None:
+            self._end_scope(visit.scope)
+            self._let_worker_go(visit, now)
         if visit.outcome is OPEN:
-            visit.outcome = EXPIRED  # its worker does not know, and carries on
-            self._fail(visit.request, TIMED_OUT, self.env.now)
+            visit.outcome, visit.answer = ANSWERED, now
+        if stage.keys and visit.missed and visit.start >= 0:
+            stage.caches[visit.replica if len(stage.caches) > 1 else 0].write(visit.cached_key, now)
+        self._end_fetch(visit, self._answered)
+        self._close(visit)
+        if call.state == UNDER_WAY and call.copies[visit.copy] is visit:
+            twin = call.copies[1 - visit.copy]
+            call.copies = [None, None]
+            if twin is not None:
+                self._let_go(twin)
+            if stage.breaker:
+                stage.breaker.record(False, call.probe, now)
+            if call.part is not None:
+                call.part.missed = call.part.missed or visit.missed
+            self._call_answered(call, now)
 
-    def _request_times_out(self, due: _Due) -> None:
-        self._count()
-        self._fail(due.subject, TIMED_OUT, self.env.now)
+    def _settle_client(self, root: Visiting, now: int) -> None:
+        """The user has the answer (`answer_after`); what follows is counted apart."""
+        if root.call.state == UNDER_WAY and root.call.copies[0] is root:
+            root.outcome, root.answer = ANSWERED, now
+            root.call.copies = [None, None]
+            self._call_answered(root.call, now)
 
-    def _fail(self, request: _Request, outcome: RequestEnd, now: int) -> None:
-        if request.outcome is IN_FLIGHT:
-            self._end(request, outcome, now)
+    def _fail(self, visit: Visiting, now: int) -> None:
+        """It was turned away, dropped or in error, or a call within it failed."""
+        if visit.place == OVER:
+            return
+        call = visit.call
+        if visit.scope is not None:
+            self._let_worker_go(visit, now)
+        if visit.outcome is OPEN:
+            visit.outcome = FAILED
+        if visit.answer < 0:
+            visit.answer = now
+        self._end_fetch(visit, self._fail)
+        self._close(visit)
+        if call.state == UNDER_WAY and call.copies[visit.copy] is visit:
+            call.copies[visit.copy] = None
+            if call.copies[1 - visit.copy] is None:
+                self._attempt_failed(call, visit.reason, now)
+
+    def _end_fetch(self, visit: Visiting, act: Callable[[Visiting, int], None]) -> None:
+        """Coalesced misses end as the fetch does."""
+        if visit.towed is None:
+            return
+        del visit.stage.caches[visit.replica if len(visit.stage.caches) > 1 else 0].fetching[visit.cached_key]
+        for towed in visit.towed:
+            towed.reason = visit.reason
+            self._then(act if towed.outcome is not CANCELLED else self._close_towed, towed)
+        visit.towed = None
+
+    def _close_towed(self, visit: Visiting, _: int) -> None:
+        self._close(visit)
+
+    def _let_go(self, visit: Visiting) -> None:
+        """Nobody waits for it any more: R7, `cancel`."""
+        if visit.stage is self._client or visit.stage.machine.cancel != CANCEL_NONE:
+            self._then(self._cancel, visit)
+
+    def _cancel(self, visit: Visiting, now: int) -> None:
+        stage, place = visit.stage, visit.place
+        running = stage is self._client or stage.machine.cancel == CANCEL_RUNNING
+        if place == OVER or (place in (SERVED, CALLING) and not running):
+            return
+        if visit.outcome is OPEN:
+            visit.outcome, visit.reason, visit.answer = CANCELLED, BROKEN, now
+        if place == WAITING:
+            self._leave_queue(visit, now)
+        elif place == SERVED:
+            if visit.batch >= 0:
+                visit.place = IN_TOW
+                return
+            visit.end = now
+            self._give_back(visit, now)
+        elif place == CALLING:
+            assert visit.scope is not None
+            self._end_scope(visit.scope)
+            self._let_worker_go(visit, now)
+        elif place == IN_TOW:
+            return
+        self._end_fetch(visit, self._fail)
+        self._close(visit)
+
+    def _close(self, visit: Visiting) -> None:
+        visit.place = OVER
 
     def _end(self, request: _Request, outcome: RequestEnd, now: int) -> None:
+        """R1."""
+        if outcome is COMPLETED and request.degraded:
+            outcome = DEGRADED
         request.outcome = outcome
-        self._ended.append((request.identity >> 16, request.arrival, now, outcome))
+        number = request.identity >> 16
+        self._ended.append((number, request.arrival, now, outcome, request.kind, request.quality))
 
-    def _count(self) -> None:
-        if self.events == self._checkpoint:
-            if self.events == self._limit:
-                raise EventLimitReachedError(self.env.now)
-            self._tick()
-            self._checkpoint = min(self.events + TICK, self._limit)
-        self.events += 1
-
-    # -- what control sees ------------------------------------------------------------------------------------------
+    # -- what control sees and does -----------------------------------------------------------------------------------
 
     def advance(self, until: int) -> None:
-        """Nothing to do: the requests' events are in the environment itself."""
+        """Nothing to do: the environment runs our events itself."""
+
+    def set_factor(self, stage: int, factor: float) -> None:
+        """Services of a stage that start from now on take `factor` times as long."""
+        self._stages[stage].factor = factor
+
+    def set_outage(self, stage: int, on: bool) -> None:
+        """Services of a stage that end from now on are errors (or no longer)."""
+        self._stages[stage].outage = on
+
+    def pause(self, stage: int, on: bool, now: int) -> None:
+        """The workers of a stage start nothing (or go on)."""
+        paused = self._stages[stage]
+        paused.paused = on
+        if not on:
+            for queue in paused.queues:
+                for _ in range(min(len(queue.idle), queue.length)):
+                    self._then(self._free, (queue, paused, queue.take_idle()))
+            self._empty_agenda(now)
+
+    def flush(self, stage: int) -> None:
+        """Caches forget everything."""
+        for cache in self._stages[stage].caches:
+            cache.flush()
 
     def measure(self, on: bool) -> None:
         """Visits that join from now on are (not) tallied; the largest queue is taken anew."""
@@ -378,43 +1045,61 @@ class SimPyRequests:
 
     def waiting(self) -> Ints:
         """Visits waiting now, by stage."""
-        return np.array([s.waiting for s in self._stages])
+        return np.array([s.waiting for s in self._stages[:-1]])
 
     def most_waiting(self) -> Ints:
         """Most visits waiting at a time since `measure`, by stage."""
-        return np.array([s.most_waiting for s in self._stages])
+        return np.array([s.most_waiting for s in self._stages[:-1]])
 
     def integrals(self, now: int) -> tuple[Whole, Whole]:
-        """Time integrals from 0 to now of the visits waiting and in service, by stage (ns)."""
-        waiting = [s.waiting_integral + s.waiting * now for s in self._stages]
-        busy = [s.busy_integral + sum(queue.busy for queue in s.queues) * now for s in self._stages]
+        """Time integrals from 0 to now of the visits waiting and of the workers busy, by stage (ns)."""
+        waiting = [s.waiting_integral + s.waiting * now for s in self._stages[:-1]]
+        busy = [s.busy_integral + s.busy * now for s in self._stages[:-1]]
         return np.array(waiting, dtype=object), np.array(busy, dtype=object)
 
     def take_ended(self) -> Ended:
         """The requests that ended since the last call."""
-        rows = np.array(self._ended, dtype=np.int64).reshape(-1, 4)
+        rows = np.array(self._ended, dtype=np.int64).reshape(-1, len(Ended._fields))
         self._ended.clear()
         return Ended(*rows.T)
 
     def tally(self) -> StageTally:
-        """Counts of the visits that joined while measuring, by stage."""
-        waits = [np.array(s.waits, dtype=np.int64) for s in self._stages]
-        return StageTally(
-            sends=np.array([s.sends for s in self._stages]),
-            joins=np.array([s.joins for s in self._stages]),
-            starts=np.array([len(s.waits) for s in self._stages]),
-            rejections=np.array([s.rejections for s in self._stages]),
-            wait_sum=np.array([sum(s.waits) for s in self._stages], dtype=object),
-            service_sum=np.array([s.service_sum for s in self._stages], dtype=object),
-            waits=np.array([histogram.count(w) for w in waits]),
-        )
+        """What happened while measuring, by stage."""
+        stages = self._stages[:-1]
+        counts: dict[str, Any] = {
+            name: np.array([s.tally[name] for s in stages], dtype=object if name.endswith("_sum") else np.int64)
+            for name in StageTally._fields
+        }
+        waits = [np.array(s.waits, dtype=np.int64) for s in stages]
+        counts["wait_sum"] = np.array([sum(s.waits) for s in stages], dtype=object)
+        counts["waits"] = np.array([histogram.count(w) for w in waits])
+        return StageTally(**counts)
 
     def trace(self) -> Trace:
-        """Every visit so far, unfinished ones included (`keep_trace`)."""
-        assert self._visits is not None
-        return sorted_trace(np.array([_row(v) for v in self._visits], dtype=np.int64).reshape(-1, len(Visit._fields)))
+        """Every visit so far of the requests traced, unfinished ones included."""
+        rows = [_row(visit) for visit in self._visits]
+        return sorted_trace(np.array(rows, dtype=np.int64).reshape(-1, len(Visit._fields)))
 
 
-def _row(v: _Visit) -> Visit:
-    request, number = v.identity >> 16, v.identity & 0xFFFF
-    return Visit(request, number, v.stage.index, v.send, v.join, v.start, v.end, v.worker, v.outcome)
+def _row(v: Visiting) -> Visit:
+    call = v.call
+    return Visit(
+        request=v.identity >> 16,
+        visit=v.identity & 0xFFFF,
+        stage=v.stage.index,
+        caller=-1 if call.part is None else call.part.scope.owner.identity & 0xFFFF,
+        shard=call.shard,
+        attempt=v.attempt,
+        copy=v.copy,
+        send=v.send,
+        join=v.join,
+        due=v.due,
+        start=v.start,
+        end=v.end,
+        free=v.free,
+        answer=v.answer,
+        replica=v.replica,
+        worker=v.worker,
+        batch=v.batch,
+        outcome=v.outcome,
+    )

@@ -1,52 +1,84 @@
-"""What a run means: the rules both request planes keep, and checks of them on a trace.
+"""What a run means: the rules both request planes keep. `invariants` checks them on a trace.
 
-A request is a tree of visits: choose a replica, join its queue, start, end, answer. Time is int64 nanoseconds.
+A request is a tree of visits. The client's visit is its root; a visit *calls* the stages called within it (the client
+those that no other calls), each when the last of the stages it comes after is settled. A **call** goes to one stage,
+or to each of its shards, and has **attempts**: a visit each, and at most one hedge beside it. A visit: choose a
+replica, join its queue, start, end, run the calls within it, answer its caller. Time is int64 nanoseconds.
 This module is the reference for `requests_simpy` (readable) and `requests_compiled` (fast); where they and these
-words differ, they are wrong. Rules of behaviours that do not exist yet (R7 second tries, R8 deadlines, R14 cells)
-are added with them.
+words differ, they are wrong. R8's deadlines and R14's cells across a fleet are said where they belong.
 
-R1  one end       A request ends once (`RequestEnd`); a visit ends once (`VisitEnd`).
-R2  causality     send <= join <= start < end; a stage is sent its visit when the last of the stages it comes `after`
-                  has answered; a required visit's rejection or time-out ends the request at that instant. What was
-                  already sent goes on (nobody recalls it); nothing new is sent for a request that has ended.
-R3  capacity      A worker carries one visit; a queue holds at most its limit of waiting visits.
-R4  work conserv. No worker idles while its own queue holds a visit.
-R5  order         First come, first served within a queue.
-R6  time          Events run in the order (time, kind, request, visit). Kinds: finish, timer, send. Requests are
-                  numbered by arrival, visits by a counter within their request. A finish first frees its worker,
-                  which takes the next visit of its queue, then answers; successors are sent in stage order. A stage
-                  without `hop` is joined at the instant of sending. Every scheduled delay is at least 1 ns. Control
-                  processes act before all request events of their instant.
+R1  one end       A request ends once (`RequestEnd`); a visit ends once (`VisitEnd`): answered; rejected (a full
+                  queue, no token, an open breaker); expired (its attempt timed out, or its deadline had passed when
+                  its turn came); failed (an error, or a call within it); cancelled (its caller wants it no more). A
+                  request is degraded if it was answered with a fallback used or an optional stage left out.
+R2  causality     send <= join <= start < end <= answer; `answer` is when its caller knew. A stage is called when the
+                  stages it comes `after` are settled, or as soon as `wait_for` of them have answered; a stage whose
+                  `when` does not hold is settled at once. It is settled when `quorum` of its shards have answered,
+                  when it is too late (`late_after`, from its sending), or when so many have failed that there will
+                  be no quorum. Too late, it goes on with the shards that have answered; without any, or without a quorum,
+                  an optional stage is left out, and a required one fails its caller at that instant. A caller that has ended calls nothing more, and what it had sent is treated
+                  as its stage's `cancel` says. A visit that expired with its worker's hands on it does not know, and
+                  carries on, calls and all.
+R3  capacity      A worker carries one visit, or one batch; a queue holds at most its limit of waiting visits. A worker
+                  is free when its visit ends, or, held, when the `hold` calls within it are settled.
+R4  work conserv. No worker idles while its own queue holds a visit, except for a batch that is not due (fewer than
+                  `size` wait, and the oldest not yet as long as `wait`) and while the stage is paused.
+R5  order         First come first served; or newest first, always or while more than `lifo_above` wait; or the most
+                  important class first, then in order of joining. A full queue turns away who comes, or drops its
+                  oldest (of its least important class).
+R6  time          Events run in the order (time, kind, request, visit). Kinds: finish; time-out; too late; hedge; batch;
+                  send (an arrival, the end of a hop); again (the end of a backoff, a fallback that is ready). Requests
+                  are numbered by arrival, visits by a counter within their request, of which the client's first has 0.
+                  What follows at the same instant goes on one agenda, first in first out, emptied before the next
+                  event. Every scheduled delay is at least 1 ns. Control processes act before all request events of
+                  their instant.
+R7  second tries  An attempt has one time-out, from its send, for both its copies; the first answer wins. It fails when
+                  a copy fails and no other is under way. Then: again after base x 2^(k-1), capped, less a keyed share
+                  of `jitter`, if attempts and budget allow; else the fallback, after its time; else the call fails.
+                  Each first attempt adds `budget` (whole millionths, at most 10 tokens, full at first) to the edge's
+                  retries and to its hedges, each of which takes one token. `cancel`: what becomes of a copy when its
+                  attempt is over or its caller has ended: nothing, it is taken from the queue, or from its worker too.
+                  The breaker keeps the results of the last n attempts; open, it turns attempts away, but for a probe
+                  each `open_for`; a probe's answer closes it, empty.
+R8  deadlines     deadline = arrival + client.deadline; with `drop_expired` a visit whose deadline is past is dropped
+                  when its turn comes. Past its deadline nothing is tried again.
 R9  measurement   Measured are the requests that arrive in the window [start, end). Arrivals go on, unmeasured, until
                   the last measured request has ended or the drain limit. Percentiles are over all measured requests,
                   unanswered ones counting as later than any limit. Stage figures are time averages over the window;
-                  a stage's waits and service times are those of the visits that join within it.
+                  a stage's waits and service times are those of the visits that join within it. Held workers are busy.
 R10 determinism   Same key, same bytes, except the field `engine`.
 R11 parity        Both planes produce the same trace.
-R12 Little        The time integral of the number waiting (in service) over the window equals the sum of the
-                  visits' waiting (service) times inside it, to the nanosecond.
-R13 service       max(1, round(unit x (floor + per_item x items))) nanoseconds; the unit has mean 1 and the declared
-                  cv. A cache hit takes `hit_time` instead.
+R12 Little        The time integral of the number waiting (of busy workers) over the window equals the sum of the
+                  visits' waiting (the workers' busy) times inside it, to the nanosecond.
+R13 service       max(1, round(unit x (floor + per_item x items) x slow factor at start)) nanoseconds; the unit has
+                  mean 1 and the declared cv; a batch has one unit, its first member's, and the sum of the items. A
+                  cache hit takes `hit_time` instead. A sharded stage's items are shared out, rounded up.
+
+Batches     A free worker takes up to `size` when so many wait, or when the oldest has waited `wait`. A member that is
+            cancelled stays in its batch.
+Caches      Looked up at start. By keys: one entry a key, in each replica or shared; a miss writes its entry when its
+            visit answers; a full cache drops the least recently used (looked up or written) or the oldest written. With
+            `coalesce` a miss whose key is being fetched leaves its worker and is answered, or fails, with the fetch.
+Items       A request's class gives its first items. A stage hands on what it gives (what it received, if it says
+            nothing), times answered shards / shards, at most what it keeps; left out or not called, nothing if it
+            says what it gives, else what it received.
+Tokens      GCRA: admitted at t if t >= tat - burst; then tat = max(t, tat) + interval.
+Balancing   At the join. least_of: d keyed draws with replacement, the first drawn wins ties; least outstanding:
+            smallest waiting + in service, then least recently chosen, then lowest; hash: of the key of its cache, or
+            of the request. A hedge that hits its twin's replica takes the next.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator
 from enum import IntEnum
-from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.network import NEVER, Machine
-
-if TYPE_CHECKING:
-    from simulator.plane import Ended
-
 # Kinds of events, in the order in which they run within an instant (R6).
-FINISH, TIMER, SEND = 1, 2, 3
+FINISH, TIME_OUT, LATE, HEDGE, BATCH, SEND, AGAIN = range(1, 8)
 
 
 class RequestEnd(IntEnum):
@@ -68,22 +100,35 @@ class VisitEnd(IntEnum):
     ANSWERED = 1
     REJECTED = 2
     EXPIRED = 3
+    FAILED = 4
+    CANCELLED = 5
 
 
 class Visit(NamedTuple):
-    """One row of a trace. Times in ns, -1 where the visit never got so far; `worker` is the stage's, from 0.
+    """One row of a trace. Times in ns, -1 where the visit never got so far.
 
-    `end` is when the stage was done with it: its finish, or the instant in which it was turned away.
+    The client's visits have neither join, start, end nor free: the client is no queue. `due` is the end of the wait
+    for a batch (otherwise `join`), `end` that of the service, `free` when its worker was given back, `answer` when its
+    caller knew how the visit ended. A visit that waited for another's fetch (a coalesced miss) has no start.
     """
 
     request: int
     visit: int
     stage: int
+    caller: int  # number of the calling visit; -1 for the client's own
+    shard: int
+    attempt: int  # from 0
+    copy: int  # 1: a hedge
     send: int
     join: int
+    due: int
     start: int
     end: int
-    worker: int
+    free: int
+    answer: int
+    replica: int  # whose queue it joined
+    worker: int  # the stage's, from 0
+    batch: int  # visit identity (request << 16 | visit) of the first member of its batch; -1: served alone
     outcome: int
 
 
@@ -98,139 +143,3 @@ def sorted_trace(rows: Trace) -> Trace:
 def visits(trace: Trace) -> Iterator[Visit]:
     """The rows of a trace by name."""
     return (Visit(*row) for row in trace.tolist())
-
-
-def violations(machine: Machine, trace: Trace, ended: Ended, horizon: int) -> list[str]:
-    """Rules that a complete trace breaks, in words; empty when it keeps R1 to R5.
-
-    `ended`: all requests that ended; `horizon`: when the run stopped, ns (its events are those before).
-    """
-    rows = list(visits(trace))
-    ends = list(zip(*(column.tolist() for column in ended), strict=True))
-    return [
-        *_one_end(rows, ends),
-        *_causality(machine, rows),
-        *_outcomes(machine, rows, ends, horizon),
-        *_capacity(rows),
-        *_queues(machine, rows, horizon),
-    ]
-
-
-def _one_end(rows: list[Visit], ends: list[tuple[int, ...]]) -> Iterator[str]:
-    for what, identities in (
-        ("request", Counter(number for number, *_ in ends)),
-        ("visit", Counter((v.request, v.visit) for v in rows)),
-        ("visit of a stage", Counter((v.request, v.stage) for v in rows)),
-    ):
-        yield from (f"R1: {what} {identity} ended {n} times" for identity, n in identities.items() if n > 1)
-
-
-def _causality(machine: Machine, rows: list[Visit]) -> Iterator[str]:
-    answered = {(v.request, v.stage): v.end for v in rows if v.outcome == VisitEnd.ANSWERED}
-    predecessors: dict[int, list[int]] = defaultdict(list)
-    for stage in range(machine.stages):
-        for successor in machine.successors[machine.first_successor[stage] : machine.first_successor[stage + 1]]:
-            predecessors[int(successor)].append(stage)
-    for v in rows:
-        if v.join >= 0 and v.join != v.send + machine.hop[v.stage]:
-            yield f"R2: {v} did not join one hop after it was sent"
-        if v.start >= 0 and not 0 <= v.join <= v.start:
-            yield f"R2: {v} started before it joined"
-        if v.end >= 0 and v.start >= 0 and not v.start < v.end:
-            yield f"R2: {v} ended no later than it started"
-        ends = [answered.get((v.request, stage)) for stage in predecessors[v.stage]]
-        if ends and (None in ends or max(e for e in ends if e is not None) != v.send):
-            yield f"R2: {v} was not sent when the last stage before it answered ({ends})"
-
-
-def _outcomes(machine: Machine, rows: list[Visit], ends: list[tuple[int, ...]], horizon: int) -> Iterator[str]:
-    """R1 and R2: how and when visits and requests end."""
-    of_request: dict[int, list[Visit]] = defaultdict(list)
-    for v in rows:
-        of_request[v.request].append(v)
-        due = v.send + int(machine.timeout[v.stage])
-        over = v.end if v.end >= 0 else horizon
-        if v.outcome == VisitEnd.EXPIRED and not due < horizon:
-            yield f"R2: {v} expired before its time-out at {due}"
-        if v.outcome in (VisitEnd.OPEN, VisitEnd.ANSWERED) and over > due:
-            yield f"R2: {v} should have expired at {due}"
-        if (v.outcome == VisitEnd.OPEN) != (v.end < 0) and v.outcome != VisitEnd.EXPIRED:
-            yield f"R1: {v} is open and ended, or neither"
-    known = {number for number, *_ in ends}
-    in_flight = [(number, NEVER, NEVER, int(RequestEnd.IN_FLIGHT)) for number in of_request if number not in known]
-    for number, arrival, end, outcome in [*ends, *in_flight]:
-        family = of_request[number]
-        failures = [arrival + machine.client_timeout]
-        failures += [v.end for v in family if v.outcome == VisitEnd.REJECTED]
-        failures += [v.send + int(machine.timeout[v.stage]) for v in family if v.outcome == VisitEnd.EXPIRED]
-        last = max((v.end for v in family), default=NEVER)
-        complete = [v.outcome for v in family] == [VisitEnd.ANSWERED] * machine.stages
-        if outcome == RequestEnd.COMPLETED:
-            if not complete or last != end or min(failures) < end:
-                yield f"R1: request {number} completed at {end}, but its visits say otherwise: {family}"
-        elif outcome == RequestEnd.IN_FLIGHT:
-            if complete or min(failures) < horizon:
-                yield f"R1: request {number} has ended, but nobody was told: {family}"
-        elif min(failures) != end:
-            yield f"R2: request {number} failed at {end}, not at {min(failures)}: {family}"
-        if any(v.send > end for v in family):
-            yield f"R2: request {number} ended at {end}, but sent a visit after that: {family}"
-
-
-def _capacity(rows: list[Visit]) -> Iterator[str]:
-    by_worker: dict[tuple[int, int], list[Visit]] = defaultdict(list)
-    for v in rows:
-        if v.start >= 0:
-            by_worker[v.stage, v.worker].append(v)
-    for worker, served in by_worker.items():
-        served.sort(key=lambda v: v.start)
-        for earlier, later in pairwise(served):
-            if earlier.end < 0 or later.start < earlier.end:
-                yield f"R3: worker {worker} carried two visits: {earlier} and {later}"
-
-
-def _queues(machine: Machine, rows: list[Visit], horizon: int) -> Iterator[str]:
-    """R3 (queue limit), R4 and R5, queue by queue. Visits that never started are known by queue where there is one."""
-    one_queue = (machine.queues() == 1).tolist()
-    workers = (machine.workers() // machine.queues()).tolist()
-    by_queue: dict[tuple[int, int], list[Visit]] = defaultdict(list)
-    for v in rows:
-        if v.start >= 0 or (one_queue[v.stage] and v.join >= 0):
-            by_queue[v.stage, 0 if one_queue[v.stage] else v.worker // workers[v.stage]].append(v)
-    for (stage, queue), joined in by_queue.items():
-        # Joins of an instant happen in the order of requests (R6), and a request visits a stage once.
-        joined.sort(key=lambda v: (v.join, v.request))
-        turned_away = [v for v in joined if v.start < 0 <= v.end]
-        starts = [v.start if v.start >= 0 else NEVER for v in joined if v.start >= 0 or v.end < 0]
-        where = f"stage {stage}, queue {queue}"
-        if starts != sorted(starts):
-            yield f"R5: {where} was not served in the order of joining"
-        taken = [v for v in joined if v.start >= 0 or v.end < 0]
-        yield from _levels(where, taken, turned_away, workers[stage], int(machine.queue_limit[stage]))
-    if any(max(v.send, v.join, v.start, v.end) >= horizon for v in rows):
-        yield "R6: something happened after the end of the run"
-
-
-def _levels(where: str, taken: list[Visit], turned_away: list[Visit], workers: int, limit: int) -> Iterator[str]:
-    """R3 and R4 after each instant: how many wait, how many are served, and whether who was turned away had to be."""
-    changes: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-    for v in taken:
-        changes[v.join][0] += 1
-        if v.start >= 0:
-            changes[v.start][0] -= 1
-            changes[v.start][1] += 1
-        if v.end >= 0:
-            changes[v.end][1] -= 1
-    freed = {v.end for v in taken}
-    refused = {v.end for v in turned_away}
-    waiting = busy = 0
-    for now in sorted(changes.keys() | refused):
-        waiting += changes[now][0]
-        busy += changes[now][1]
-        if waiting > limit:
-            yield f"R3: {where} held {waiting} visits at {now}, more than its limit of {limit}"
-        if waiting and busy < workers:
-            yield f"R4: {where} had an idle worker at {now} while {waiting} visits waited"
-        if now in refused and now not in freed and (waiting, busy) != (limit, workers):
-            state = f"{waiting} waiting and {busy} of {workers} workers busy"
-            yield f"R3: {where} turned a visit away at {now} with {state}"
