@@ -29,10 +29,12 @@ def explained(error: ValidationError, tree: Tree, consequences: bool = True) -> 
 
 
 def path_of(tree: Tree, location: list[Any] | tuple[Any, ...]) -> str:
-    """The path of a place that pydantic names by keys and list indices."""
+    """The path of a place that pydantic names by keys and list indices. A text that stands for a group has no keys."""
     names: list[str] = []
     node: Any = tree
     for step in location:
+        if isinstance(node, str):
+            break
         named = isinstance(node, list) and isinstance(step, int) and step < len(node)
         names.append(key_of(node, step) if named else str(step))
         try:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from cases.errors import Consequence, DesignError, near, shown
+from cases.errors import Consequence, DesignError, shown
 from estimators.errors import FormulaError
 from estimators.units import Dimension, Quantity, Units
 
@@ -39,7 +39,6 @@ def wrong(message: str) -> PydanticCustomError:
 
 # -- what comes later -----------------------------------------------------------------------------------------------
 
-REQUEST_PATH = "the request path in full"
 WORLD = "the world around the requests"
 SCALE = "speed, memory and scale"
 CASES = "six more cases"
@@ -157,11 +156,14 @@ def _field(kind: Kind) -> tuple[PlainValidator, WithJsonSchema]:
     return PlainValidator(kind), _text(kind.example, {"description": f"{kind.what}, {kind.bounds}"})
 
 
-_DURATION = Kind("a duration", "12 ms", _is(("s", 1)), NANOSECOND, YEAR, "between 1 ns and 1 year")
+DURATION = Kind("a duration", "12 ms", _is(("s", 1)), NANOSECOND, YEAR, "between 1 ns and 1 year")
 _SPAN = Kind("a duration", "12 ms", _is(("s", 1)), 0.0, YEAR, "between 0 s and 1 year")
 _RATE = Kind("a rate", "50 requests/s", _is_rate, 1e-6, 1e9, "between one in a million seconds and 1e9 per second")
 _RATE_OR_NONE = Kind("a rate", "50 requests/s", _is_rate, 0.0, 1e9, "between 0 and 1e9 per second")
 _SHARE = Kind("a share", "99.9 %", _is_plain, 0.0, 1.0, "between 0 and 1 (0 % and 100 %)")
+_FACTOR = Kind("a factor", "10", _is_plain, 1.0, 1_000.0, "between 1 and 1,000")
+_EXPONENT = Kind("an exponent", "0.9", _is_plain, 0.0, 4.0, "between 0 (all alike) and 4")
+_TOKENS = Kind("a rate", "100 requests/s", _is_rate, 1e-6, 1e7, "between 1e-6 and 10 million per second")
 _CV = Kind("a coefficient of variation", "0.8", _is_plain, 0.01, 5.0, "between 0.01 and 5")
 _PRICE = Kind("a price per time", "$0.40/hour", _is(("USD", 1), ("s", -1)), 0.0, 1e6, "between $0/s and $1 million/s")
 
@@ -172,18 +174,21 @@ def seconds(text: str, option: str, least: float = NANOSECOND) -> float:
         given = Units().quantity(text)
     except FormulaError as error:
         raise DesignError(f"{option}: {error}") from None
-    if not _DURATION.accepts(given.dimension) or not least <= given.value <= YEAR:
+    if not DURATION.accepts(given.dimension) or not least <= given.value <= YEAR:
         bounds = "from 0 s" if least == 0 else "from 1 ns"
         raise DesignError(f"{option}: {shown(text)} is not a duration {bounds} to 1 year; write for example '60s'")
     return given.value
 
 
-Duration = Annotated[float, *_field(_DURATION)]  # seconds
+Duration = Annotated[float, *_field(DURATION)]  # seconds
 Span = Annotated[float, *_field(_SPAN)]  # seconds, may be none
 Rate = Annotated[float, *_field(_RATE)]  # per second
 RateOrNone = Annotated[float, *_field(_RATE_OR_NONE)]
 Share = Annotated[float, *_field(_SHARE)]
 Variation = Annotated[float, *_field(_CV)]
+Factor = Annotated[float, *_field(_FACTOR)]
+Exponent = Annotated[float, *_field(_EXPONENT)]
+TokenRate = Annotated[float, *_field(_TOKENS)]  # per second
 Price = Annotated[float, *_field(_PRICE)]  # USD per second
 
 
@@ -243,114 +248,3 @@ def _items(value: object, info: ValidationInfo) -> Items:
 
 
 ItemCount = Annotated[Items, PlainValidator(_items), _text("300 candidates")]
-
-
-class Balancing(NamedTuple):
-    """How the replicas of a stage share its visits; `choices` belongs to least_of."""
-
-    kind: str
-    choices: int = 0
-
-
-BALANCING = ("shared", "random", "round robin")
-BALANCING_LATER = ("least outstanding", "hash")
-MOST_CHOICES = 16
-
-
-def _balancing(value: object) -> Balancing:
-    if isinstance(value, dict) and len(value) == 1:  # least_of: 2
-        value = " ".join(str(part) for part in next(iter(value.items())))
-    given = text_of(value, "least_of 2")
-    text = " ".join(given.replace("_", " ").split())
-    if text in BALANCING:
-        return Balancing(text.replace(" ", "_"))
-    words = text.split()
-    if words[:2] == ["least", "of"] and len(words) == 3 and words[2] in _CHOICES:
-        return Balancing("least_of", int(words[2]))
-    if text in BALANCING_LATER:
-        raise not_yet(f"balancing '{text}'", REQUEST_PATH)
-    meant = near(text, ("least_of 2", *BALANCING, *BALANCING_LATER))
-    hint = f"did you mean '{meant}'?" if meant else "write 'shared', 'random', 'round robin' or 'least_of 2'"
-    raise wrong(f"{shown(given)} is not a balancing (of least_of, 2 to {MOST_CHOICES} are drawn); {hint}")
-
-
-_CHOICES = {str(n) for n in range(2, MOST_CHOICES + 1)}
-
-_CHOICE_SCHEMA = {
-    "anyOf": [
-        {"enum": [*BALANCING, "round_robin"]},
-        {"type": "string", "pattern": "^ *least[ _]of +(1[0-6]|[2-9]) *$"},
-        {
-            "type": "object",
-            "properties": {"least_of": {"type": "integer", "minimum": 2, "maximum": MOST_CHOICES}},
-            "required": ["least_of"],
-            "additionalProperties": False,
-        },
-    ],
-    "description": "How replicas share the visits: one queue for all, or a queue each, chosen at random, in turn, or "
-    "the least busy of some drawn. 'hash' and 'least outstanding' are not simulated yet.",
-    "examples": ["least_of 2"],
-}
-Choice = Annotated[Balancing, PlainValidator(_balancing), WithJsonSchema(_CHOICE_SCHEMA)]
-
-MOST_NAMES = 64
-
-
-def _names(value: object) -> tuple[str, ...]:
-    """A list of names, or one text with commas."""
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(",")]
-    if not isinstance(value, list) or not all(isinstance(part, str) and part for part in value):
-        raise wrong("a list of names is wanted; write for example '[gateway]'")
-    if len(value) > MOST_NAMES:
-        raise wrong(f"has {len(value):,} names; at most {MOST_NAMES}")
-    return tuple(value)
-
-
-Names = Annotated[
-    tuple[str, ...],
-    PlainValidator(_names),
-    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]}),
-]
-
-
-def _required(value: object) -> bool:
-    text = text_of(value, "true")
-    if text == "false":
-        raise not_yet("'required: false'", REQUEST_PATH)
-    if text != "true":
-        raise wrong(f"{shown(text)} is neither 'true' nor 'false'; write one of them")
-    return True
-
-
-Required = Annotated[
-    bool,
-    PlainValidator(_required),
-    WithJsonSchema({"const": True, "description": f"'false' is not simulated yet: it comes with '{REQUEST_PATH}'."}),
-]
-
-
-def choice(what: str, now: tuple[str, ...], coming: tuple[str, ...] = (), step: str = "") -> Any:
-    """The annotations of a field with a few words to choose from; some of them may come with a later step."""
-    listed = (
-        " or ".join([", ".join(f"'{word}'" for word in now[:-1]), f"'{now[-1]}'"]) if len(now) > 1 else f"'{now[0]}'"
-    )
-
-    def read(value: object) -> str:
-        text = text_of(value, now[0])
-        if text in coming:
-            raise not_yet(f"{what} '{text}'", step)
-        if text not in now:
-            meant = near(text, (*now, *coming))
-            hint = f"did you mean '{meant}'?" if meant else f"write {listed}"
-            raise wrong(f"{shown(text)} is not {article(what)}; {hint}")
-        return text
-
-    later_words = ", ".join(f"'{word}'" for word in coming)
-    described = {"description": f"Not simulated yet: {later_words}; they come with '{step}'."} if coming else {}
-    return PlainValidator(read), WithJsonSchema({"enum": list(now), "examples": [now[0]], **described})
-
-
-def article(noun: str) -> str:
-    """The noun with 'a' or 'an'."""
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from cases.spec import Case, Noun
+from cases.nouns import Noun
+from cases.spec import Case
 
 
 def model_at(steps: Sequence[object]) -> type[BaseModel] | None:
@@ -22,6 +23,12 @@ def model_at(steps: Sequence[object]) -> type[BaseModel] | None:
         if annotation is None:
             return None
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def has_short_form(steps: Sequence[object]) -> bool:
+    """Whether a single text can stand for the group at a place: '2 s' for {kind: constant, mean: 2 s}."""
+    model = model_at(steps)
+    return model is not None and issubclass(model, Noun) and model.SHORT
 
 
 def keys_at(steps: Sequence[object]) -> list[str]:

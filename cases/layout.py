@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cases.path_check import in_order
+from cases.path_check import in_order, needed
 from cases.spec import Case
 
 
@@ -20,7 +20,7 @@ def places(case: Case) -> dict[str, Place]:
     """The place of each stage by name."""
     column: dict[str, int] = {}
     for stage in in_order(case.stages):
-        column[stage.name] = 1 + max((column[before] for before in stage.after), default=-1)
+        column[stage.name] = 1 + max((column[before] for before in needed(stage)), default=-1)
     members: dict[int, list[str]] = {}
     for name, at in column.items():
         members.setdefault(at, []).append(name)

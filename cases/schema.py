@@ -6,9 +6,11 @@ import ast
 import inspect
 import itertools
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from cases import spec
+from cases import service_spec, serving, spec
+from cases.nouns import Noun
 from cases.spec import Case
 
 
@@ -16,8 +18,8 @@ def schema() -> str:
     """The JSON Schema as text; `schema.json` holds it."""
     body = Case.model_json_schema()
     for model, described in _docstrings().items():
-        part = body if model == Case.__name__ else body["$defs"].get(model, {})
-        for key, text in described.items():
+        part = body if model == Case.__name__ else body["$defs"].get(model)
+        for key, text in described.items() if part else ():
             _describe(part["properties"][key], text)
     body = _plain(body)
     body["properties"]["format"]["enum"] = [1, "1"]
@@ -26,20 +28,29 @@ def schema() -> str:
 
 
 def _docstrings() -> dict[str, dict[str, str]]:
-    """What stands below the fields of the models in `spec`: by model and key."""
-    found: dict[str, dict[str, str]] = {}
-    for node in ast.parse(inspect.getsource(spec)).body:
-        model: Any = getattr(spec, node.name) if isinstance(node, ast.ClassDef) else None
-        if not isinstance(node, ast.ClassDef) or not issubclass(model, spec.Noun):
-            continue
-        keys = {name: field.alias or name for name, field in model.model_fields.items()}
-        for one, below in itertools.pairwise(node.body):
-            match one, below:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))) if (
-                    name in keys
-                ):
-                    found.setdefault(node.name, {})[keys[name]] = text
-    return found
+    """What stands below the fields of the models, also of those that they are made of: by model and key."""
+    own: dict[type, dict[str, str]] = {}
+    for module in (service_spec, serving, spec):
+        for node in ast.parse(inspect.getsource(module)).body:
+            if isinstance(node, ast.ClassDef):
+                own[getattr(module, node.name)] = dict(_described(node))
+    return {
+        model.__name__: {
+            field.alias or name: text
+            for name, field in model.model_fields.items()
+            if (text := next((own[base][name] for base in model.__mro__ if name in own.get(base, {})), None))
+        }
+        for model in own
+        if issubclass(model, Noun)
+    }
+
+
+def _described(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    """The fields of a class with the texts below them."""
+    for one, below in itertools.pairwise(node.body):
+        match one, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, text
 
 
 def _describe(field: dict[str, Any], text: str) -> None:

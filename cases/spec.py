@@ -1,64 +1,54 @@
 """The nouns of the case language, checked by pydantic.
 
 A case file is a tree of texts (`files`); `build.build` makes a `Case` of it or says everything that is wrong. Values
-are plain numbers in base units after that (seconds, 1/s, USD per second). Fields marked `Later` are named in the schema
-and refused with a message until their behaviour exists.
+are plain numbers in base units after that (seconds, 1/s, USD per second). Fields marked `Later...` are named in the
+schema and refused with a message until their behaviour exists. The nouns of the request path are in `serving` and
+`service_spec`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, WithJsonSchema, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
-from cases.fields import (
-    APP,
-    CASES,
-    NAME_PATTERN,
-    REQUEST_PATH,
-    SCALE,
-    WORLD,
-    Choice,
-    Duration,
-    ItemCount,
-    Names,
-    Percentile,
-    Price,
-    Rate,
-    RateOrNone,
-    Required,
-    Share,
-    Span,
-    Variation,
-    choice,
-    later_field,
-    whole,
-    wrong,
-)
+from cases.fields import WORLD, Duration, Percentile, Rate, RateOrNone, Share, Span, whole, wrong
+from cases.nouns import Date, LaterApp, LaterCases, LaterScale, LaterWorld, Name, Noun, Prose, Text, Title
+from cases.service_spec import Brought, ClassItems, Patience, ServiceTime, Spread
+from cases.serving import Cache, Client, Queue, Retries, Stage
 from cases.texts import Texts
+from cases.words import choice
 from estimators.sheet import Sheet
 from estimators.units import Units
 
-Later = Annotated[None, *later_field(REQUEST_PATH)]
-LaterWorld = Annotated[None, *later_field(WORLD)]
-LaterScale = Annotated[None, *later_field(SCALE)]
-LaterCases = Annotated[None, *later_field(CASES)]
-LaterApp = Annotated[None, *later_field(APP)]
+__all__ = [
+    "AssumptionSpec",
+    "Basis",
+    "Cache",
+    "Case",
+    "ClaimSpec",
+    "ClassItems",
+    "ClassSpec",
+    "Client",
+    "Design",
+    "EstimateSpec",
+    "Knob",
+    "Noun",
+    "Objective",
+    "OutcomeSpec",
+    "Patience",
+    "Queue",
+    "RateStep",
+    "Retries",
+    "RunSpec",
+    "ServiceTime",
+    "Source",
+    "Spread",
+    "Stage",
+    "Workload",
+]
 
 MOST_COUNTS = 50
-
-Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$")]
-Prose = Annotated[str, StringConstraints(max_length=5_000)]
-Title = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Date = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-Text = Annotated[str, WithJsonSchema({"type": ["string", "number"]})]  # a value that is read with the whole case
-
-
-class Noun(BaseModel):
-    """What all nouns share: unknown keys are refused, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    EXAMPLE: ClassVar[str] = ""  # what one might write, for messages
 
 
 # -- the sheet --------------------------------------------------------------------------------------------------------
@@ -161,6 +151,25 @@ class RateStep(Noun):
     """arrivals per second in it; may be 0, but not in the last stretch"""
 
 
+class ClassSpec(Noun):
+    """One kind of request."""
+
+    EXAMPLE = "{name: paid, share: 20 %, priority: 1}"
+
+    name: Name
+    """as paths call it"""
+    label: Title | None = None
+    """as people call it"""
+    note: Prose | None = None
+    """what it is"""
+    share: Share
+    """of the requests, each at random; the shares of all classes add up to 1"""
+    priority: Annotated[int, *whole("a priority (1 is the most important)", 1, 9, "1")] = 1
+    """for queues in order of class; 1, the most important, unless said"""
+    items: Brought | None = None
+    """how many items it brings along"""
+
+
 class Workload(Noun):
     """When requests come: at random at one rate (poisson), or at rates that change at set times (schedule)."""
 
@@ -180,7 +189,7 @@ class Workload(Noun):
     """of a poisson workload"""
     steps: list[RateStep] | None = Field(default=None, min_length=1, max_length=1_000)
     """of a schedule"""
-    classes: Later = None
+    classes: list[ClassSpec] = Field(default=[], max_length=9)
     """kinds of request with their shares"""
 
     @model_validator(mode="after")
@@ -189,213 +198,12 @@ class Workload(Noun):
             raise wrong("a poisson workload has a 'rate' and no 'steps'; write for example 'rate: 50 requests/s'")
         if self.kind == "schedule" and (self.steps is None or self.rate is not None):
             raise wrong("a schedule has 'steps' and no 'rate'; write for example '- {for: 10 s, rate: 50 requests/s}'")
+        if self.classes and abs(sum(one.share for one in self.classes) - 1.0) > 1e-6:
+            total = sum(one.share for one in self.classes)
+            raise wrong(f"the shares of the classes add up to {total:.6g}, not to 1; correct one of them")
         if self.steps and self.steps[-1].rate == 0:
             raise wrong("the last step goes on until the run ends, so its rate cannot be 0; end with a small rate")
         return self
-
-
-class ServiceTime(Noun):
-    """How long a worker is busy with a visit: unit x (floor + per_item x items), the unit of mean 1 and this cv."""
-
-    EXAMPLE = "{kind: lognormal, mean: 12 ms, cv: 0.8}"
-
-    kind: Annotated[
-        Literal["constant", "exponential", "lognormal", "gamma"],
-        *choice(
-            "service time",
-            ("constant", "exponential", "lognormal", "gamma"),
-            ("pareto", "uniform", "empirical", "mixture"),
-            REQUEST_PATH,
-        ),
-    ]
-    """the distribution"""
-    mean: Duration | None = None
-    """where it does not depend on items"""
-    floor: Span | None = None
-    """whatever the number of items"""
-    per_item: Duration | None = None
-    """for each item carried"""
-    items: str | None = None
-    """what is paid for: a count noun, as the stages before give it"""
-    cv: Variation | None = None
-    """standard deviation / mean"""
-    stragglers: Later = None
-    """a share of visits that takes a multiple"""
-    p50: Later = None
-    """the median, in place of mean and cv"""
-    p95: Later = None
-    """a percentile, in place of mean and cv"""
-    p99: Later = None
-    """a percentile, in place of mean and cv"""
-
-    @model_validator(mode="after")
-    def _complete(self) -> ServiceTime:
-        if (self.mean is None) == (self.floor is None and self.per_item is None):
-            raise wrong(
-                "a service time has either a 'mean' or a 'floor' with 'per_item'; write for example 'mean: 12 ms'"
-            )
-        if (self.per_item is None) != (self.items is None):
-            raise wrong("'per_item' and 'items' go together; write for example 'per_item: 20 us, items: candidates'")
-        if self.mean is None and self.per_item is None:
-            raise wrong("'floor' alone is a 'mean'; write 'mean', or add 'per_item' and 'items'")
-        if self.kind in ("lognormal", "gamma") and self.cv is None:
-            raise wrong(
-                f"a {self.kind} service time needs its 'cv' (standard deviation / mean); write for example 'cv: 0.8'"
-            )
-        if self.kind == "constant" and self.cv is not None:
-            raise wrong("a constant service time has no 'cv'; leave it out, or choose 'lognormal'")
-        if self.kind == "exponential" and self.cv not in (None, 1.0):
-            raise wrong("an exponential service time has cv 1; leave 'cv' out, or choose 'lognormal'")
-        return self
-
-
-class Cache(Noun):
-    """Looked up by the worker when a visit starts: a hit takes `hit_time` instead of the service time."""
-
-    EXAMPLE = "{hit_ratio: 90 %, hit_time: 0.4 ms}"
-
-    hit_ratio: Share
-    """the share of visits that hit, each at random"""
-    hit_time: Duration
-    """service time of a hit"""
-    keys: Later = None
-    """how many different keys there are"""
-    zipf: Later = None
-    """exponent of the keys' popularity"""
-    capacity: Later = None
-    """entries that fit"""
-    policy: Later = None
-    """which entry goes when it is full"""
-    ttl: Later = None
-    """how long an entry is good for, from its write"""
-    scope: Later = None
-    """one for each replica, or one shared"""
-    coalesce: Later = None
-    """misses of one key wait for the first"""
-
-
-class Queue(Noun):
-    """Waiting visits of one queue (a replica's, or the stage's when shared): beyond the limit they are rejected."""
-
-    EXAMPLE = "{limit: 200}"
-
-    limit: Annotated[int, *whole("a queue limit", 0, 100_000_000, "200")] | None = None
-    """waiting visits; without one the queue is unbounded"""
-    order: Annotated[
-        Literal["fifo"],
-        *choice(
-            "queue order",
-            ("fifo",),
-            ("lifo", "newest first", "newest_first", "class", "priority", "adaptive"),
-            REQUEST_PATH,
-        ),
-    ] = "fifo"
-    """who is next"""
-    when_full: Later = None
-    """whether the newest or the oldest is shed"""
-    lifo_above: Later = None
-    """newest first while more than this wait"""
-    drop_expired: Later = None
-    """drop a visit whose deadline has passed when its turn comes"""
-
-
-class Stage(Noun):
-    """One stage of the request path."""
-
-    EXAMPLE = "{name: gateway, replicas: 1, service: {kind: exponential, mean: 12 ms}}"
-
-    name: Name
-    """as paths call it"""
-    label: Title | None = None
-    """as people call it"""
-    note: Prose | None = None
-    """what it does"""
-    after: Names = ()
-    """the stages that answer before it starts; none: it starts when the request arrives"""
-    replicas: Annotated[int, *whole("a number of replicas", 1, 1_000_000, "4")]
-    """machines of this kind"""
-    concurrency: Annotated[int, *whole("a concurrency (workers of a replica)", 1, 10_000, "8")] = 1
-    """workers of a replica"""
-    balancing: Choice | None = None
-    """must be said where there are several replicas"""
-    hop: Span = 0.0
-    """from sending a visit to joining the queue; nothing unless said"""
-    service: ServiceTime
-    """how long a worker is busy"""
-    cache: Cache | None = None
-    """looked up first"""
-    queue: Queue = Queue()
-    """without one it is unbounded, first come first served"""
-    timeout: Duration | None = None
-    """from sending until the request is given up"""
-    gives: ItemCount | None = None
-    """items that it hands on"""
-    keeps: ItemCount | None = None
-    """at most so many items are handed on"""
-    required: Required = True
-    """whether the request fails without it"""
-    price: Price | None = None
-    """of one replica"""
-
-    within: Later = None
-    """the stage whose visit calls this one"""
-    hold: Later = None
-    """the caller's worker stays busy until this one answers"""
-    when: Later = None
-    """only for a share of requests, or after a cache miss"""
-    late_after: Later = None
-    """left out if it takes longer than this"""
-    wait_for: Later = None
-    """go on when so many of the stages before have answered"""
-    shards: Later = None
-    """every visit goes to so many parts at once"""
-    batch: Later = None
-    """visits served together: size and wait"""
-    retries: Later = None
-    """attempts, backoff and budget"""
-    hedge: Later = None
-    """a second copy when the first takes long"""
-    cancel: Later = None
-    """what becomes of attempts that lost"""
-    breaker: Later = None
-    """stop calling after failures"""
-    fallback: Later = None
-    """what answers in place of a failure, and how well"""
-    admission: Later = None
-    """a token bucket before the queue"""
-    errors: Later = None
-    """the share of visits that fails"""
-    slow_periods: Later = None
-    """times when everything takes longer"""
-    external: Later = None
-    """somebody else's: only its latency is known"""
-    person: Later = None
-    """somebody who looks at it"""
-    autoscaling: LaterWorld = None
-    """replicas that follow the load"""
-    zones: LaterWorld = None
-    """where the replicas stand"""
-
-    @model_validator(mode="after")
-    def _complete(self) -> Stage:
-        if self.replicas > 1 and self.balancing is None:
-            raise wrong(
-                "'balancing' must be said where there are several replicas; write for example 'balancing: least_of 2'"
-            )
-        return self
-
-
-class Client(Noun):
-    """Whoever sends the requests."""
-
-    EXAMPLE = "{timeout: 2 s}"
-
-    timeout: Duration | None = None
-    """from arrival until the client gives up"""
-    retries: Later = None
-    """attempts, backoff and budget of whole requests"""
-    deadline: Later = None
-    """carried along; later work is dropped"""
 
 
 class Objective(Noun):
@@ -429,6 +237,21 @@ class Objective(Noun):
     def name(self) -> str:
         """As results name it: 'latency p99', 'availability'."""
         return f"latency p{self.percentile:g}" if self.metric == "latency" else "availability"
+
+
+class OutcomeSpec(Noun):
+    """What a run means: a formula of what it measured, and of assumptions, estimates and paths."""
+
+    EXAMPLE = "{formula: completed_share * 2 watches}"
+
+    formula: Text
+    """of measures of the run, names of assumptions and estimates, paths, and numbers with units"""
+    unit: str | None = None
+    """to print it in; without one a sensible one is chosen"""
+    label: Title | None = None
+    """as people call it"""
+    note: Prose | None = None
+    """more about it"""
 
 
 class RunSpec(Noun):
@@ -510,8 +333,12 @@ class Case(Noun):
     """whoever sends them"""
     stages: list[Stage] = Field(min_length=1, max_length=64, examples=[f"[{Stage.EXAMPLE}]"])
     """the request path"""
+    answer_after: Name | None = None
+    """the stage after which the user has the answer; all of them unless said"""
     objectives: list[Objective] = Field(default=[], max_length=20)
     """what a design has to keep"""
+    outcomes: dict[Name, OutcomeSpec] = Field(default={}, max_length=50)
+    """what a run means in the case's own words"""
     run: RunSpec = RunSpec()
     """how long a run is"""
     knobs: list[Knob] = Field(default=[], max_length=30)
@@ -521,12 +348,6 @@ class Case(Noun):
     sources: dict[Name, Source] = Field(default={}, max_length=200)
     """where numbers were read"""
 
-    answer_after: Later = None
-    """the stage after which the user has the answer"""
-    outcomes: Later = None
-    """what a run means in the case's own words"""
-    classes: Later = None
-    """kinds of request"""
     cells: LaterScale = None
     """the fleet as so many independent copies"""
     scenarios: LaterWorld = None
