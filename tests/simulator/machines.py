@@ -4,23 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import simpy
-from hypothesis import strategies as st
 
 from simulator import draws
-from simulator.control import KernelEnvironment
-from simulator.network import LEAST_OF, NEVER, PASS_ON, RANDOM, ROUND_ROBIN, SHARED, UNLIMITED, Machine
+from simulator.machine import (
+    ALWAYS,
+    CANCEL_RUNNING,
+    CANCEL_WAITING,
+    LRU,
+    MILLION,
+    NEVER,
+    NOBODY,
+    PASS_ON,
+    SHARED,
+    UNLIMITED,
+    Machine,
+    MachineStage,
+    RequestClass,
+)
 from simulator.plane import Ended, RequestPlane, StageTally
-from simulator.requests_compiled import CompiledRequests
-from simulator.requests_simpy import SimPyRequests
+from simulator.semantics import Visit
 from simulator.workload import Arrivals, ArrivalStream, Profile
 
 MS = 1_000_000
 ENGINES = ("simpy", "compiled")
 CONSTANT, EXPONENTIAL, LOGNORMAL, GAMMA = range(4)
+CLIENT = NOBODY  # as `within`
 
 
 @cache
@@ -31,56 +43,156 @@ def tables() -> np.ndarray:
     )
 
 
-@dataclass
+@dataclass(frozen=True)
 class StageSpec:
-    """A stage as the tests write it: the defaults are one worker that takes 1 ms and an endless queue."""
+    """A stage as the tests write it: the defaults are one worker that takes 1 ms and an endless queue.
+
+    Ratios stand for thresholds, indices for stages; what follows from the others (`quorum`, `wait_for`) is None.
+    """
 
     after: tuple[int, ...] = ()
+    within: int = CLIENT
+    hold: bool = False
+    wait_for: int | None = None
+    shards: int = 1
+    quorum: int | None = None
+    when_share: float = 1.0
+    when_missed: int = NOBODY
+    required: bool = True
+    late_after: int = NEVER
+    gives: int = PASS_ON
+    keeps: int = UNLIMITED
+
+    hop: int = 0
+    timeout: int = NEVER
+    timeout_table: int = NOBODY
+    attempts: int = 1
+    backoff: int = 1
+    backoff_longest: int = NEVER
+    jitter: float = 0.0
+    retry_budget: int = UNLIMITED
+    hedge_after: int = NEVER
+    hedge_budget: int = UNLIMITED
+    cancel: int = CANCEL_WAITING
+    breaker_window: int = 0
+    breaker_failures: int = 1
+    breaker_open: int = MS
+    fallback: int = NEVER
+    fallback_quality: int = MILLION
+
     replicas: int = 1
     concurrency: int = 1
+    endless: bool = False
     balancing: int = SHARED
     choices: int = 0
     queue_limit: int = UNLIMITED
-    hop: int = 0
-    timeout: int = NEVER
+    lifo_above: int = UNLIMITED
+    by_level: bool = False
+    shed_oldest: bool = False
+    drop_expired: bool = False
+    admission_interval: int = 0
+    admission_burst: int = 0
+
     floor: int = MS
     per_item: int = 0
-    gives: int = PASS_ON
-    keeps: int = UNLIMITED
+    counts_visits: bool = False
+    table: int = CONSTANT
+    batch_size: int = 1
+    batch_wait: int = 1
+    error_ratio: float = 0.0
+    silent_ratio: float = 0.0
+
     hit_ratio: float = 0.0
     hit_time: int = 1
-    table: int = CONSTANT
+    cache_keys: int = 0
+    zipf: float = 1.0
+    cache_capacity: int = UNLIMITED
+    cache_ttl: int = NEVER
+    cache_policy: int = LRU
+    cache_shared: bool = False
+    coalesce: bool = False
 
 
-def machine(stages: list[StageSpec], client_timeout: int = NEVER) -> Machine:
-    """The machine of these stages; `after` must point backwards."""
+@dataclass(frozen=True)
+class ClientSpec:
+    """What the user does: its visits are a request's attempts."""
 
-    def column(name: str) -> Any:
-        return np.array([getattr(stage, name) for stage in stages], dtype=np.int64)
+    timeout: int = NEVER
+    timeout_table: int = NOBODY
+    attempts: int = 1
+    backoff: int = 1
+    backoff_longest: int = NEVER
+    jitter: float = 0.0
+    retry_budget: int = UNLIMITED
 
-    successors = [[i for i, later in enumerate(stages) if s in later.after] for s in range(len(stages))]
+
+@dataclass(frozen=True)
+class ClassSpec:
+    """Requests of one kind, by their share of all."""
+
+    share: float = 1.0
+    level: int = 0
+    items: int = 0
+    table: int = NOBODY
+
+
+DERIVED = {
+    *("name_hash", "caller", "calls", "first_calls", "successors", "predecessors", "wait_for", "quorum"),
+    *("when_threshold", "error_threshold", "silent_threshold", "hit_threshold", "first_key"),
+}
+
+
+def threshold(ratio: float) -> int:
+    """Of draws shifted right by one."""
+    return min(round(ratio * 2.0**63), ALWAYS)
+
+
+def machine(
+    stages: list[StageSpec],
+    client: ClientSpec = ClientSpec(),
+    classes: tuple[ClassSpec, ...] = (ClassSpec(),),
+    answer_after: int = NOBODY,
+    deadline: int = NEVER,
+) -> Machine:
+    """The machine of these stages and their client; `after` and `within` point backwards, `after` to siblings."""
+    last = len(stages)
+    root = StageSpec(cancel=CANCEL_RUNNING, endless=True, **vars(client))
+    thresholds = [draws.zipf_thresholds(spec.cache_keys, spec.zipf) for spec in stages if spec.cache_keys]
+    first_key = np.cumsum([0, *(spec.cache_keys for spec in stages), 0]).tolist()
+    made = []
+    for index, spec in enumerate([*stages, root]):
+        assert all(s < index and stages[s].within == spec.within for s in spec.after), "after siblings"
+        assert spec.within < index
+        called = [i for i, s in enumerate(stages) if (last if s.within == CLIENT else s.within) == index]
+        values: dict[str, Any] = {name: getattr(spec, name) for name in MachineStage._fields if name not in DERIVED}
+        values = {name: int(value) if isinstance(value, bool) else value for name, value in values.items()}
+        values |= {
+            "name_hash": draws.name_hash(f"stage{index}" if index < last else "client"),
+            "caller": NOBODY if index == last else last if spec.within == CLIENT else spec.within,
+            "calls": len(called),
+            "first_calls": tuple(i for i in called if not stages[i].after),
+            "successors": tuple(i for i, later in enumerate(stages) if index in later.after),
+            "predecessors": len(spec.after),
+            "wait_for": len(spec.after) if spec.wait_for is None else spec.wait_for,
+            "quorum": spec.shards if spec.quorum is None else spec.quorum,
+            "when_threshold": threshold(spec.when_share),
+            "when_missed": spec.when_missed,
+            "error_threshold": threshold(spec.error_ratio),
+            "silent_threshold": threshold(spec.silent_ratio),
+            "hit_threshold": threshold(spec.hit_ratio),
+            "first_key": first_key[index],
+        }
+        made.append(MachineStage(**values))
+    total = sum(kind.share for kind in classes)
+    shares = np.cumsum([kind.share / total for kind in classes]).tolist()
+    below = [*(threshold(share) for share in shares[:-1]), ALWAYS]
     return Machine(
-        name_hash=np.array([draws.name_hash(f"stage{i}") for i in range(len(stages))], dtype=np.uint64),
-        replicas=column("replicas"),
-        concurrency=column("concurrency"),
-        balancing=column("balancing"),
-        choices=column("choices"),
-        queue_limit=column("queue_limit"),
-        hop=column("hop"),
-        timeout=column("timeout"),
-        floor=column("floor"),
-        per_item=column("per_item"),
-        gives=column("gives"),
-        keeps=column("keeps"),
-        hit_threshold=np.array([min(round(s.hit_ratio * 2.0**63), (1 << 63) - 1) for s in stages], dtype=np.int64),
-        hit_time=column("hit_time"),
-        table=column("table"),
-        predecessors=np.array([len(s.after) for s in stages], dtype=np.int64),
-        first_successor=np.cumsum([0, *(len(s) for s in successors)], dtype=np.int64),
-        successors=np.array([i for s in successors for i in s], dtype=np.int64),
-        sources=np.array([i for i, s in enumerate(stages) if not s.after], dtype=np.int64),
+        stages=tuple(made),
+        classes=tuple(RequestClass(b, k.level, k.items, k.table) for b, k in zip(below, classes, strict=True)),
+        answer_after=answer_after,
+        deadline=deadline,
         tables=tables(),
-        client_timeout=client_timeout,
+        key_thresholds=np.concatenate([np.zeros(0, dtype=np.uint64), *thresholds]),
     )
 
 
@@ -103,6 +215,15 @@ class Listed:
         return Arrivals(first, times, draws.root_keys(self._seed, 0, 0, np.arange(first, first + size)))
 
 
+class Act(NamedTuple):
+    """What control does to a stage at an instant: `pause` and `outage` (value 1 or 0), `factor`, `flush`."""
+
+    at: int
+    what: str
+    stage: int  # the machine may have fewer stages: modulo their number
+    value: float = 1
+
+
 @dataclass
 class Load:
     """What arrives, and the instants at which control looks; the window opens and closes at two of them."""
@@ -113,6 +234,7 @@ class Load:
     profile: Profile | None = None
     times: list[int] = field(default_factory=list)
     seed: int = 1
+    acts: list[Act] = field(default_factory=list)  # those before the last look; at an instant before its look
 
     def stream(self) -> Any:
         """A fresh stream."""
@@ -131,130 +253,78 @@ class Seen:
 
 
 def plane_of(
-    engine: str, built: Machine, stream: Any, keep_trace: bool = True
+    engine: str, built: Machine, stream: Any, keep_trace: bool = True, **options: Any
 ) -> tuple[simpy.Environment, RequestPlane]:
     """An environment with a plane in it, as `control.environment` makes them."""
     if engine == "simpy":
+        from simulator.requests_simpy import SimPyRequests
+
         env = simpy.Environment(initial_time=0)
-        return env, SimPyRequests(env, built, stream, keep_trace)
+        return env, SimPyRequests(env, built, stream, keep_trace, **options)
+    from simulator.control import KernelEnvironment
+    from simulator.requests_compiled import CompiledRequests
+
     kernel = KernelEnvironment(initial_time=0)
-    kernel.plane = CompiledRequests(built, stream, keep_trace)
+    kernel.plane = CompiledRequests(built, stream, keep_trace, **options)
     return kernel, kernel.plane
 
 
-def run(engine: str, built: Machine, load: Load, keep_trace: bool = True) -> Seen:
-    """Run one plane under a control process that looks at every instant."""
-    env, plane = plane_of(engine, built, load.stream(), keep_trace)
+def act(plane: RequestPlane, built: Machine, done: Act) -> None:
+    """Let control do it."""
+    stage = done.stage % built.client
+    if done.what == "pause":
+        plane.pause(stage, bool(done.value), done.at)
+    elif done.what == "outage":
+        plane.set_outage(stage, bool(done.value))
+    elif done.what == "factor":
+        plane.set_factor(stage, float(done.value))
+    else:
+        assert done.what == "flush"
+        plane.flush(stage)
+
+
+def run(engine: str, built: Machine, load: Load, keep_trace: bool = True, **options: Any) -> Seen:
+    """Run one plane under a control process that acts, and looks at every instant."""
+    env, plane = plane_of(engine, built, load.stream(), keep_trace, **options)
     looks: list[tuple[Any, ...]] = []
     parts: list[Ended] = []
-    closes = load.closes % len(load.instants)
+    looking = {instant: i for i, instant in enumerate(load.instants)}
+    opens, closes = load.opens % len(load.instants), load.closes % len(load.instants)
+    horizon = load.instants[-1]
 
     def control() -> Any:
-        for i, instant in enumerate(load.instants):
+        for instant in sorted({*load.instants, *(a.at for a in load.acts if a.at <= horizon)}):
             if instant > env.now:
                 yield env.timeout(instant - env.now)
-            if i == load.opens:
+            for done in load.acts:
+                if done.at == instant:
+                    act(plane, built, done)
+            if instant not in looking:
+                continue
+            if looking[instant] == opens:
                 plane.measure(True)
-            if i == closes:
+            if looking[instant] == closes:
                 plane.measure(False)
-            waits, busy = plane.integrals(int(env.now))
-            looks.append(
-                (
-                    env.now,
-                    plane.events,
-                    plane.waiting().tolist(),
-                    plane.most_waiting().tolist(),
-                    waits.tolist(),
-                    busy.tolist(),
-                )
-            )
+            waits, busy = plane.integrals(instant)
+            waiting, most = plane.waiting().tolist(), plane.most_waiting().tolist()
+            looks.append((instant, plane.events, waiting, most, waits.tolist(), busy.tolist()))
             parts.append(plane.take_ended())
 
     env.run(until=env.process(control()))
     ended = Ended(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-    trace = plane.trace() if keep_trace else np.zeros((0, 9), dtype=np.int64)
-    return Seen(looks, ended, plane.tally(), trace, load.instants[-1])
+    trace = plane.trace() if keep_trace else np.zeros((0, len(Visit._fields)), dtype=np.int64)
+    return Seen(looks, ended, plane.tally(), trace, horizon)
 
 
 def assert_same(one: Seen, other: Seen) -> None:
     """Equal in everything that was seen, to the nanosecond."""
-    assert one.looks == other.looks
+    mine, others = one.trace.tolist(), other.trace.tolist()
+    for row, another in zip(mine, others, strict=False):
+        assert Visit(*row) == Visit(*another)
+    assert len(mine) == len(others)
+    for look, another in zip(one.looks, other.looks, strict=True):
+        assert look == another
     for name in Ended._fields:
         assert getattr(one.ended, name).tolist() == getattr(other.ended, name).tolist(), name
     for name in StageTally._fields:
         assert np.array_equal(getattr(one.tally, name), getattr(other.tally, name)), name
-    assert one.trace.tolist() == other.trace.tolist()
-
-
-# -- strategies -------------------------------------------------------------------------------------------------------
-
-
-@st.composite
-def stages(draw: Any, tick: int = 1, coarse: bool = False) -> list[StageSpec]:
-    """One to six stages. With a `coarse` clock every time is a few ticks, so that much happens at once."""
-    times = st.integers(1, 4) if coarse else st.integers(1, 8 * MS)
-    # Random services on a coarse clock would leave it; there the spread comes from items and hits.
-    kinds = st.just(CONSTANT) if coarse else st.integers(CONSTANT, GAMMA)
-    made: list[StageSpec] = []
-    for index in range(draw(st.integers(1, 6))):
-        after = tuple(s for s in range(index) if draw(st.booleans()))
-        balancing = draw(st.sampled_from([SHARED, RANDOM, ROUND_ROBIN, LEAST_OF]))
-        by_item = draw(st.booleans())
-        made.append(
-            StageSpec(
-                after=after,
-                replicas=draw(st.integers(1, 4)),
-                concurrency=draw(st.integers(1, 3)),
-                balancing=balancing,
-                choices=draw(st.integers(1, 3)) if balancing == LEAST_OF else 0,
-                queue_limit=draw(st.sampled_from([0, 1, 2, UNLIMITED, UNLIMITED])),
-                hop=tick * draw(st.one_of(st.just(0), times)) // (1 if coarse else 4),
-                timeout=draw(st.one_of(st.just(NEVER), st.just(NEVER), times.map(lambda t: 3 * t * tick))),
-                floor=tick * draw(times),
-                per_item=tick * draw(st.integers(0, 2)) * (1 if coarse else MS // 4) if by_item else 0,
-                gives=draw(st.one_of(st.just(PASS_ON), st.integers(0, 6))),
-                keeps=draw(st.one_of(st.just(UNLIMITED), st.integers(1, 4))),
-                hit_ratio=draw(st.sampled_from([0.0, 0.0, 0.3, 1.0])),
-                hit_time=tick * draw(times),
-                table=draw(kinds),
-            )
-        )
-    return made
-
-
-@st.composite
-def machines(draw: Any, tick: int = 1, coarse: bool = False) -> Machine:
-    """A machine of random stages."""
-    times = st.integers(1, 12) if coarse else st.integers(1, 30 * MS)
-    client = draw(st.one_of(st.just(NEVER), st.just(NEVER), times.map(lambda t: t * tick)))
-    return machine(draw(stages(tick, coarse)), client)
-
-
-@st.composite
-def instants(draw: Any, horizon: int, tick: int = 1) -> dict[str, Any]:
-    """Control instants up to the horizon, and between which of them is measured."""
-    looks = sorted({tick * t for t in draw(st.lists(st.integers(0, horizon // tick), max_size=8))} | {horizon})
-    opens = draw(st.integers(0, len(looks) - 1))
-    return {"instants": looks, "opens": opens, "closes": draw(st.integers(opens, len(looks) - 1))}
-
-
-@st.composite
-def loads(draw: Any) -> Load:
-    """Poisson arrivals, at one rate or at several, about sixty of them."""
-    rates = st.sampled_from([0.0, 100.0, 300.0, 1000.0])
-    pieces = draw(st.integers(1, 3))
-    starts = [
-        0,
-        *sorted(draw(st.lists(st.integers(1, 100 * MS), min_size=pieces - 1, max_size=pieces - 1, unique=True))),
-    ]
-    profile = Profile(tuple(starts), (*(draw(rates) for _ in starts[1:]), draw(rates) or 200.0))
-    horizon = draw(st.integers(1, 150 * MS))
-    return Load(**draw(instants(horizon)), profile=profile, seed=draw(st.integers(0, 2**53)))
-
-
-@st.composite
-def coarse_loads(draw: Any, tick: int) -> Load:
-    """Up to forty arrivals on a few ticks, several at once."""
-    ticks = sorted(draw(st.lists(st.integers(0, 25), min_size=1, max_size=40)))
-    horizon = tick * draw(st.integers(1, 60))
-    return Load(**draw(instants(horizon, tick)), times=[t * tick for t in ticks], seed=draw(st.integers(0, 9)))
