@@ -1,13 +1,258 @@
-"""Outcomes: formulas over what a run measured and what the case assumes."""
+"""Outcomes: what a run means in the case's own words, as formulas of what it measured and of the case's numbers.
+
+Names in a formula are assumptions, estimates, paths, other outcomes, and *measures* of the run:
+
+    offered_rate, answered_rate            the workload's noun per second (request/s where it names none)
+    share_completed, share_degraded, share_rejected, share_timed_out, share_failed    of the requests offered
+    quality                                mean of the answers: 1 where nothing was replaced by a fallback
+    latency_mean                           of the answered (s)
+    latency_p50, latency_p95, latency_p99, latency_p999     of all offered (s)
+    cost_rate                              USD/s
+    STAGE_items                            mean items of a visit, in the noun that the stage is handed
+    STAGE_visits_rate                      1/s
+    STAGE_utilisation, STAGE_hit_ratio     shares
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from cases.errors import Problem
+from cases.errors import DesignError, Problem, shown
+from cases.references import References, point
 from cases.spec import Case
+from estimators import printing
+from estimators.dimension import PER_SECOND, PLAIN, Dimension
+from estimators.errors import FormulaError
+from estimators.formula import Formula, unknown_name
+from estimators.functions import FUNCTIONS
+from estimators.units import Quantity
+
+SHARES = ("share_completed", "share_degraded", "share_rejected", "share_timed_out", "share_failed", "quality")
+LATENCIES = ("latency_mean", "latency_p50", "latency_p95", "latency_p99", "latency_p999")
+
+
+class Outcome(NamedTuple):
+    """An outcome of a run, by replication, in `unit`; None where it has no value, and `problem` says why."""
+
+    values: tuple[float | None, ...]
+    unit: str
+    label: str
+    problem: str | None
+
+
+def measures(case: Case) -> dict[str, Dimension]:
+    """What a run of this case measures, and what each of it is."""
+    units = case.units
+    per_second, seconds = _rate(case), units.unit("s")[1]
+    found = {"offered_rate": per_second, "answered_rate": per_second}
+    found |= dict.fromkeys(SHARES, PLAIN) | dict.fromkeys(LATENCIES, seconds)
+    if any(stage.price is not None for stage in case.stages):
+        found["cost_rate"] = units.unit("USD/s")[1]
+    for stage in case.stages:
+        found |= {f"{stage.name}_items": _items(case, stage.name), f"{stage.name}_visits_rate": PER_SECOND}
+        if not stage.endless:
+            found[f"{stage.name}_utilisation"] = PLAIN
+        if stage.cache is not None:
+            found[f"{stage.name}_hit_ratio"] = PLAIN
+    return found
+
+
+def _rate(case: Case) -> Dimension:
+    """Requests per second, in the noun in which the workload counts them."""
+    load = case.tree.get("workload", {})
+    steps = load.get("steps")
+    text = load.get("rate") or (steps[0].get("rate") if steps else None)
+    written = point(case, text).dimension if text else PER_SECOND
+    return written if written.counts else case.units.unit("request/s")[1]
+
+
+def _items(case: Case, name: str) -> Dimension:
+    """What the items that a stage is handed are; a plain number where that is not one thing."""
+    stage = case.stage(name)
+    nouns = {stage.service.items} if stage.service.items else _handed(case, name)
+    noun = nouns.pop() if len(nouns) == 1 else None
+    return case.units.unit(noun)[1] if noun and case.units.is_unit(noun) else PLAIN
+
+
+def _handed(case: Case, name: str) -> set[str]:
+    """The nouns that reach a stage from those before it."""
+    found: set[str] = set()
+    for before in case.stage(name).after:
+        gives = case.stage(before).gives
+        found |= _handed(case, before) if gives is None else {gives.noun} if gives.noun else set()
+    return found
+
+
+def _not_measured(case: Case, name: str) -> str | None:
+    """Why a measure that other cases have is none of this one's."""
+    if name == "cost_rate":
+        return "no stage states a 'price'"
+    for stage in case.stages:
+        if name == f"{stage.name}_utilisation":
+            return f"'{stage.name}' serves everybody at once, so it has no utilisation"
+        if name == f"{stage.name}_hit_ratio":
+            return f"'{stage.name}' has no 'cache'"
+    return None
+
+
+# -- when the case is loaded -------------------------------------------------------------------------------------------
 
 
 def check(case: Case) -> Iterator[Problem]:
-    """What is wrong with the outcomes of a case."""
-    yield from ()
+    """What is wrong with the outcomes of a case: names, units, circles."""
+    if not case.outcomes:
+        return
+    known = _Known(case)
+    formulas: dict[str, Formula] = {}
+    for name, spec in case.outcomes.items():
+        yield from _name_problems(case, known, name)
+        try:
+            formulas[name] = case.texts.formula(spec.formula)
+        except FormulaError as error:
+            yield Problem(f"outcomes.{name}.formula", str(error))
+    order, circle = _order(formulas)
+    if circle:
+        chain = " -> ".join([*circle, circle[0]])
+        yield Problem(f"outcomes.{circle[0]}.formula", f"goes in a circle: {chain}; an outcome must not use itself")
+    dimensions: dict[str, Dimension] = {}
+    for name in order:
+        try:
+            dimension = known.dimension(formulas[name], dimensions)
+            if dimension is None:
+                continue  # it depends on one that has its own problem
+            dimensions[name] = dimension
+        except FormulaError as error:
+            yield Problem(f"outcomes.{name}.formula", str(error))
+            continue
+        unit = case.outcomes[name].unit
+        if unit is not None:
+            try:
+                case.units.number_in(Quantity(1.0, dimension), unit)
+            except FormulaError as error:
+                yield Problem(f"outcomes.{name}.unit", str(error))
+
+
+def _name_problems(case: Case, known: _Known, name: str) -> Iterator[Problem]:
+    where = f"outcomes.{name}"
+    if name in case.assumptions or name in case.estimates:
+        kind = "an assumption" if name in case.assumptions else "an estimate"
+        yield Problem(where, f"{shown(name)} is {kind} already; choose another name")
+    elif name in known.measures:
+        yield Problem(where, f"{shown(name)} is what every run measures; choose another name")
+    elif case.units.is_unit(name):
+        yield Problem(where, f"{shown(name)} is a unit, no name may be one; write 'total_{name}' or so")
+    elif name in FUNCTIONS or name == "per":
+        yield Problem(where, f"{shown(name)} has a meaning in formulas; choose another name")
+
+
+def _order(formulas: Mapping[str, Formula]) -> tuple[list[str], list[str]]:
+    """The outcomes such that each follows those it uses; and a circle, if there is one."""
+    order: list[str] = []
+    waiting = {name: formula.names & formulas.keys() for name, formula in formulas.items()}
+    while ready := [name for name, uses in waiting.items() if name not in order and uses <= set(order)]:
+        order += ready
+    left = [name for name in waiting if name not in order]
+    if not left:
+        return order, []
+    trail = [left[0]]
+    while trail[-1] not in trail[:-1]:
+        trail.append(min(used for used in waiting[trail[-1]] if used in left))
+    return order, trail[trail.index(trail[-1]) : -1]
+
+
+class _Known:
+    """The names that a formula may use, and the numbers behind those that no run changes."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self.measures = measures(case)
+        self._sheet = case.sheet.quantities()
+        self._reference = References(case.tree, case.texts, case.sheet)
+
+    def fixed(self, name: str) -> Quantity | None:
+        """The value of an assumption, an estimate or a path (FormulaError); None for what a run gives."""
+        if "." in name:
+            try:
+                return self._reference(name)
+            except DesignError as error:
+                raise FormulaError(str(error)) from None
+        return self._sheet.get(name)
+
+    def dimension(self, formula: Formula, before: Mapping[str, Dimension]) -> Dimension | None:
+        """Of a formula (FormulaError); None where it uses an outcome that has none. `before`: those of outcomes."""
+        dimensions: dict[str, Dimension] = {}
+        for name in sorted(formula.names):
+            if name in before:
+                dimensions[name] = before[name]
+            elif name in self._case.outcomes:
+                return None
+            else:
+                dimensions[name] = self._dimension(name)
+        return formula.dimension(dimensions)
+
+    def _dimension(self, name: str) -> Dimension:
+        value, measure = self.fixed(name), self.measures.get(name)
+        if value is not None and measure is not None:
+            raise FormulaError(
+                f"{shown(name)} is both a number of this case and what a run measures; rename the case's"
+            )
+        if value is not None:
+            return value.dimension
+        if measure is not None:
+            return measure
+        reason = _not_measured(self._case, name)
+        if reason is not None:
+            raise FormulaError(f"{shown(name)} is not measured here: {reason}")
+        raise unknown_name(name, [*self.measures, *self._sheet, *self._case.outcomes], self._case.units)
+
+
+# -- when a run is over ------------------------------------------------------------------------------------------------
+
+
+def outcomes(case: Case, replications: Sequence[Mapping[str, float | None]]) -> dict[str, Outcome]:
+    """The outcomes of a run, from what each of its replications measured, by the names of `measures`, in base units.
+
+    The unit is the declared one, else one that depends on the kind of quantity alone: two designs share it.
+    """
+    if not case.outcomes:
+        return {}
+    known = _Known(case)
+    formulas = {name: case.texts.formula(spec.formula) for name, spec in case.outcomes.items()}
+    dimensions: dict[str, Dimension] = {}
+    results: dict[str, Outcome] = {}
+    values: list[dict[str, float | None]] = [dict(one) for one in replications]
+    for name in _order(formulas)[0]:
+        spec, formula = case.outcomes[name], formulas[name]
+        dimension = known.dimension(formula, dimensions)
+        assert dimension is not None, "outcomes are checked when the case is loaded"
+        dimensions[name] = dimension
+        unit = case.units.unit_for(Quantity(1.0, dimension)) if spec.unit is None else spec.unit
+        fixed = {used: known.fixed(used) for used in formula.names}
+        numbers: list[float | None] = []
+        problems: list[str] = []
+        for one in values:
+            try:
+                one[name] = value = formula.value({u: _value(u, q, one) for u, q in fixed.items()})
+                numbers.append(case.units.number_in(Quantity(value, dimension), unit))
+            except FormulaError as error:
+                one[name] = None
+                numbers.append(None)
+                problems.append(str(error))
+        label = spec.label or name.replace("_", " ")
+        results[name] = Outcome(tuple(numbers), unit, label, problems[0] if problems else None)
+    return {name: results[name] for name in case.outcomes}
+
+
+def _value(name: str, fixed: Quantity | None, measured: Mapping[str, float | None]) -> float:
+    if fixed is not None:
+        return fixed.value
+    value = measured[name]
+    if value is None:
+        raise FormulaError(f"{shown(name)} has no value in this run")
+    return value
+
+
+def with_unit(value: float, unit: str) -> str:
+    """An outcome for reading: '12.5 ms', '$2.50/hour'."""
+    return printing.with_unit(value, unit)

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from simulator.network import Ints
+from simulator.machine import Ints
 
 BITS = 11
 BINS = (63 - BITS) << BITS

@@ -12,19 +12,21 @@ import numpy as np
 
 from cases.errors import RunError
 from cases.spec import Case
+from simulator.machine import NEVER, Machine
 from simulator.network import Network, nanoseconds, resolve
 from simulator.workload import SECOND, ArrivalStream, Profile
 
 Engine = Literal["auto", "simpy", "compiled"]
 
 EVENTS_PER_VISIT = 8  # an arrival, a hop, a finish and two time-outs, and some to spare
+SECOND_TRIES = 8  # times the visits of first attempts: what is granted where retries multiply through the tiers
 MOST_DRAIN_EVENTS = 1_500_000  # what a replication may take when its drain would take more than its window
 MOST_REQUESTS = 1_000_000_000  # measured, and before: numbers of unit time fit int64 up to twice that
 MOST_REPLICATIONS = 1_000
 MOST_WARM_UP = 20  # requests before the window for each in it
 LONGEST = 10 * 365 * 86_400 * SECOND  # of simulated time
 WALL_SECONDS = 600.0
-FORMAT = 1  # of keys: raised when the same plan may give other bytes
+FORMAT = 2  # of keys: raised when the same plan may give other bytes
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,24 @@ class Plan:
         """Events after which a replication is cut short: what requests up to the drain limit take, within reason."""
         if self.run.events is not None:
             return self.run.events
-        each = EVENTS_PER_VISIT * self.network.machine.stages
+        machine = self.network.machine
+        each = EVENTS_PER_VISIT * min(visits_at_most(machine), SECOND_TRIES * visits_at_most(machine, first_only=True))
         until = window.end + self.run.drain
         everybody = each * (
             window.last + self.network.profile.expected(until) - self.network.profile.expected(window.end)
         )
         return max(each * max(window.last, 1_000), min(int(everybody), MOST_DRAIN_EVENTS))
+
+
+def visits_at_most(machine: Machine, first_only: bool = False) -> int:
+    """Visits of one request when every stage is called: with all attempts and hedges, or with first attempts only."""
+
+    def visits(s: int) -> int:
+        stage = machine.stages[s]
+        calls = stage.shards * (1 if s == machine.client else visits(stage.caller))
+        return calls if first_only else calls * stage.attempts * (2 if stage.hedge_after < NEVER else 1)
+
+    return sum(visits(s) for s in range(len(machine.stages)))
 
 
 def plan(

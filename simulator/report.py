@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from cases import outcomes
 from cases.spec import Case
-from simulator.results import Interval, ObjectiveResult, SimulationResult
+from simulator.results import Interval, ObjectiveResult, SimulationResult, StageResult
 
 SATURATED = 0.995
 OVERLOAD = 1.005  # of the capacity: beyond noise
 LITTLE = 0.05  # of the mean latency
+SECOND_TRIES = 1.1  # attempts per visit: more are worth a word
+FEW = "*"  # marks a percentile with too few requests behind it
 
 
 class Verdict(NamedTuple):
@@ -34,7 +37,7 @@ def verdict(case: Case, result: SimulationResult) -> Verdict:
         )
     first = objectives[0]
     words = {True: "Holds", False: "Misses", None: "Undecided"}[first.met]
-    if _lacking(case, result) and first.name != "availability" and first.value is not None:
+    if _lacking(result) and first.name != "availability" and first.value is not None:
         # The figure is of this run's length; an interval would pretend that there is a figure without one.
         name, target = first.name.removeprefix("latency "), milliseconds(first.target)
         text = f"{name} {milliseconds(first.value)} by the end of this run, and rising, against {target}"
@@ -62,54 +65,73 @@ def objective_text(objective: ObjectiveResult) -> str:
 
 def limit(case: Case, result: SimulationResult) -> str:
     """What breaks first: stages that lack capacity for what is offered, else who turns visits away, else who waits."""
-    if lacking := _lacking(case, result):
+    if lacking := _lacking(result):
         needs = [
-            f"{label_of(case, name)} needs {_count(replicas_needed(case, result, name))} replicas"
-            f" (has {case.stage(name).replicas:,})"
-            for name in lacking
+            f"{label_of(case, name)} needs {_count(need)} replicas (has {case.stage(name).fleet:,})"
+            for name, need in lacking.items()
         ]
         more = f" and {len(needs) - 3} more stages" if len(needs) > 3 else ""
         return f"Overloaded at {result.offered_per_s:,.0f} requests/s: {', '.join(needs[:3])}{more}."
+    if retrying := _busy_with_second_tries(case, result):
+        return retrying
     name, stage = max(result.stages.items(), key=lambda item: item[1].rejections)
     if stage.rejections:
-        return f"{label_of(case, name)} turns visits away: its queue is full ({stage.rejections:,} times)."
+        label, times = label_of(case, name), f"{stage.rejections:,} times"
+        if case.stage(name).queue.limit is None:
+            return f"{label} turns visits away: they come faster than it admits them ({times})."
+        return f"{label} turns visits away: its queue is full ({times})."
     name, stage = max(result.stages.items(), key=lambda item: item[1].wait_mean_ms or 0.0)
-    label, busy = label_of(case, name), percent(stage.utilisation)
+    label, busy = label_of(case, name), busy_text(stage)
     wait, mean = stage.wait_mean_ms, result.latency_ms["mean"].value
     if not wait:
-        name, stage = max(result.stages.items(), key=lambda item: item[1].utilisation)
-        return f"Next to nobody waits; the busiest stage is {label_of(case, name)}, {percent(stage.utilisation)} busy."
+        name, stage = max(result.stages.items(), key=lambda item: item[1].utilisation or 0.0)
+        return f"Next to nobody waits; the busiest stage is {label_of(case, name)}, {busy_text(stage)}."
     if mean is not None and wait < LITTLE * mean:
-        return f"Queues add little: the longest mean wait is {milliseconds(wait)} ({label}, {busy} busy)."
-    return f"The longest wait is at {label}, {busy} busy: {milliseconds(wait)} on average."
+        return f"Queues add little: the longest mean wait is {milliseconds(wait)} ({label}, {busy})."
+    return f"The longest wait is at {label}, {busy}: {milliseconds(wait)} on average."
+
+
+def _busy_with_second_tries(case: Case, result: SimulationResult) -> str | None:
+    """A stage that would do, were it not for retries and hedges."""
+    tried = [
+        (stage.attempts_per_visit, name)
+        for name, stage in result.stages.items()
+        if (stage.utilisation or 0.0) >= SATURATED and (stage.attempts_per_visit or 1.0) > SECOND_TRIES
+    ]
+    if not tried:
+        return None
+    attempts, name = max(tried)
+    return f"{label_of(case, name)} is busy with second tries: {attempts:.3g} attempts a visit on average."
 
 
 def _count(need: float) -> str:
     return f"{need:,.0f}" if need >= 100 else f"{need:.3g}"
 
 
-def _lacking(case: Case, result: SimulationResult) -> list[str]:
-    """Stages without the capacity for what is offered."""
-    return [n for n in result.stages if replicas_needed(case, result, n) > case.stage(n).replicas * OVERLOAD]
+def _lacking(result: SimulationResult) -> dict[str, float]:
+    """Stages without the capacity for what is offered, with the replicas that they need."""
+    return {
+        name: stage.replicas_needed
+        for name, stage in result.stages.items()
+        if stage.replicas_needed is not None and stage.replicas_needed > stage.replicas * OVERLOAD
+    }
 
 
-def replicas_needed(case: Case, result: SimulationResult, name: str) -> float:
-    """Replicas that the requests offered would keep busy all the time, if all of them came so far.
-
-    Every request visits every stage once. Where no visit was served in the window, its time is the stated one.
-    """
-    spec = case.stage(name)
-    served = result.stages[name].service_mean_ms
-    seconds = (spec.service.mean or spec.service.floor or 0.0) if served is None else served / 1000
-    return result.offered_per_s * seconds / spec.concurrency
-
-
-def load_word(utilisation: float) -> str:
-    """How busy a stage is, in a word."""
+def load_word(utilisation: float | None) -> str:
+    """How busy a stage is, in a word; nothing where it has no capacity."""
+    if utilisation is None:
+        return ""
     for above, word in ((SATURATED, "saturated"), (0.9, "hot"), (0.7, "busy")):
         if utilisation >= above:
             return word
     return "ok"
+
+
+def busy_text(stage: StageResult) -> str:
+    """'68 % busy', or how many are in service where there is no capacity."""
+    if stage.utilisation is None:
+        return f"{amount(stage.in_service)} in service"
+    return f"{percent(stage.utilisation)} busy"
 
 
 def percent(share: float) -> str:
@@ -186,7 +208,7 @@ def figure_rows(result: SimulationResult) -> list[dict[str, str]]:
         objective = objectives.pop(f"latency {name}", None)
         rows.append(
             {
-                "Latency": "mean of the answered" if name == "mean" else name,
+                "Latency": "mean of the answered" if name == "mean" else name + few_mark(result, name),
                 "Value": milliseconds(interval.value),
                 "95 % interval": _bare_interval(interval),
                 "Objective": ""
@@ -201,6 +223,16 @@ def figure_rows(result: SimulationResult) -> list[dict[str, str]]:
     return rows
 
 
+def few_mark(result: SimulationResult, name: str) -> str:
+    """The mark of a latency that rests on too few requests."""
+    return FEW if name in result.few else ""
+
+
+def few_legend(result: SimulationResult) -> str:
+    """What the mark means; nothing where there is none."""
+    return f"{FEW} fewer than ten measured requests of a replication lie beyond it" if result.few else ""
+
+
 def _bare_interval(interval: Interval) -> str:
     if interval.low is None or interval.high is None:
         return "–"
@@ -212,21 +244,63 @@ def _met_word(objective: ObjectiveResult) -> str:
 
 
 def stage_rows(case: Case, result: SimulationResult) -> list[dict[str, str]]:
-    """Stages over the window, for a table."""
-    return [
-        {
+    """Stages over the window, for a table; a column that would be empty for all of them is left out."""
+    rows = []
+    for name, stage in result.stages.items():
+        spec = case.stage(name)
+        busy = f"{percent(stage.utilisation)} ({load_word(stage.utilisation)})" if stage.utilisation is not None else ""
+        row = {
             "Stage": label_of(case, name),
-            "Replicas": f"{case.stage(name).replicas} x {case.stage(name).concurrency}",
-            "Busy": f"{percent(stage.utilisation)} ({load_word(stage.utilisation)})",
+            "Replicas": "" if stage.utilisation is None else f"{spec.fleet} x {spec.concurrency}",
+            "Busy": busy or busy_text(stage),
             "Arrivals/s": f"{stage.arrivals_per_s:,.0f}",
             "Mean wait": milliseconds(stage.wait_mean_ms),
             "p99 wait": milliseconds(stage.wait_p99_ms),
+            "Batch wait": "" if stage.batch_wait_mean_ms is None else milliseconds(stage.batch_wait_mean_ms),
             "Service": milliseconds(stage.service_mean_ms),
             "Queue, mean": amount(stage.queue_mean),
             "Queue, most": f"{stage.queue_max:,}",
+            "Hits": "" if stage.hit_ratio is None else percent(stage.hit_ratio),
+            "Errors": percent(stage.error_share) if stage.error_share else "",
+            "Attempts": f"{stage.attempts_per_visit:.3g}" if stage.retries or stage.hedges else "",
+            "Turned away": f"{stage.rejections:,}" if stage.rejections else "",
+            "Fallbacks": f"{stage.fallbacks:,}" if stage.fallbacks else "",
+            "Left out": f"{stage.left_out:,}" if stage.left_out else "",
         }
-        for name, stage in result.stages.items()
+        rows.append(row)
+    return [{column: text for column, text in row.items() if any(other[column] for other in rows)} for row in rows]
+
+
+def class_rows(case: Case, result: SimulationResult) -> list[dict[str, str]]:
+    """Classes of requests, for a table."""
+    labels = {one.name: one.label or one.name for one in case.workload.classes}
+    return [
+        {
+            "Class": labels.get(name, name),
+            "Offered": f"{one.offered:,}",
+            "Answered": f"{one.answered / one.offered * 100:.4g} %" if one.offered else "–",
+            **{
+                p: milliseconds(interval.value) + (FEW if p in one.few else "")
+                for p, interval in one.latency_ms.items()
+            },
+        }
+        for name, one in result.classes.items()
     ]
+
+
+def outcome_rows(case: Case, result: SimulationResult) -> list[dict[str, str]]:
+    """What the run means in the case's own words, for a table."""
+    rows = []
+    for one in result.outcomes.values():
+        value, low, high = (None if v is None else outcomes.with_unit(v, one.unit) for v in one.interval)
+        rows.append(
+            {
+                "Outcome": one.label,
+                "Value": value or "–",
+                "95 % interval": "–" if low is None or high is None else f"{low} to {high}",
+            }
+        )
+    return rows
 
 
 def label_of(case: Case, name: str) -> str:
@@ -259,20 +333,29 @@ def report(case: Case, result: SimulationResult) -> str:
         "",
         f"Requests: {counts} ({result.replications} replications, seed {result.seed})",
     ]
-    lines.append(
-        "Latency:  " + ", ".join(f"{n} {milliseconds(i.value)}{interval_text(i)}" for n, i in result.latency_ms.items())
-    )
+    latencies = [
+        f"{n}{few_mark(result, n)} {milliseconds(i.value)}{interval_text(i)}" for n, i in result.latency_ms.items()
+    ]
+    lines.append("Latency:  " + ", ".join(latencies))
+    if legend := few_legend(result):
+        lines.append(f"          {legend}")
+    if result.quality.value is not None and result.quality.value < 1:
+        lines.append(f"Quality of the answers: {result.quality.value:.4g} of 1")
     for objective in result.objectives:
         word = {True: "met", False: "MISSED", None: "undecided"}[objective.met]
-        lines.append(f"Objective {word}: {objective_text(objective)}")
+        lines.append(f"Objective {word}: {objective_text(objective)}{few_mark(result, objective.name)}")
     if result.cost_usd_per_hour is not None:
-        lines.append(f"Cost: ${result.cost_usd_per_hour:,.2f}/hour")
-    lines += ["", *_table(stage_rows(case, result))]
+        each = result.cost_usd_per_million_requests
+        per_million = "" if each is None else f", ${each:,.4g} per million requests"
+        lines.append(f"Cost: ${result.cost_usd_per_hour:,.2f}/hour{per_million}")
+    lines += ["", *table(stage_rows(case, result))]
+    for rows in (class_rows(case, result), outcome_rows(case, result)):
+        lines += ["", *table(rows)] if rows else []
     lines += [f"Note: {note}" for note in result.notes]
     return "\n".join(lines)
 
 
-def _table(rows: list[dict[str, str]]) -> list[str]:
+def table(rows: list[dict[str, str]]) -> list[str]:
     """Columns as wide as they must be; the first flush left."""
     cells = [list(rows[0]), *(list(row.values()) for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]

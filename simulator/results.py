@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import special
 
-from simulator.network import Ints
+from simulator.machine import Ints
 from simulator.semantics import RequestEnd
 from simulator.workload import SECOND
 
@@ -82,17 +82,33 @@ class Timeline:
 
 @dataclass(frozen=True)
 class StageResult:
-    """A stage over the window, all replications together."""
+    """A stage over the window, all replications together. Times are means over the visits that started."""
 
-    utilisation: float
+    replicas: int
+    utilisation: float | None  # None where there is no capacity: others' systems, people
+    in_service: float  # mean number of busy workers
     arrivals_per_s: float
     wait_mean_ms: float | None
     wait_p99_ms: float | None
+    batch_wait_mean_ms: float | None  # of the wait, until the batch was due; None where there are no batches
     service_mean_ms: float | None
+    items_mean: float | None
     queue_mean: float
     queue_max: int
-    attempts_per_visit: float | None
-    rejections: int  # visits turned away by a full queue
+    hit_ratio: float | None  # visits that the cache spared their work, of those looked up; None without one
+    error_share: float | None  # services that ended in an error, of those that started
+    attempts_per_visit: float | None  # visits sent per call: 1 without second tries
+    retries: int
+    hedges: int
+    fallbacks: int
+    left_out: int  # times that requests went on without this optional stage
+    rejections: int  # visits turned away on joining: no token, or a full queue
+    worker_ms: float | None  # a worker's time per visit: less than the service where batches share it, more if held
+    replicas_needed: float | None = None  # that all of the load would keep busy; None where there is no capacity
+
+    def needing(self, replicas: float | None) -> StageResult:
+        """The same with the replicas that it needs."""
+        return replace(self, replicas_needed=replicas)
 
     def as_json(self) -> dict[str, Any]:
         """The keys of the contract."""
@@ -103,7 +119,54 @@ class StageResult:
             "service_ms": {"mean": self.service_mean_ms},
             "queue_length": {"mean": self.queue_mean, "max": self.queue_max},
             "attempts_per_visit": self.attempts_per_visit,
+            "in_service": self.in_service,
+            "batch_wait_ms": {"mean": self.batch_wait_mean_ms},
+            "items_mean": self.items_mean,
+            "hit_ratio": self.hit_ratio,
+            "error_share": self.error_share,
+            "retries": self.retries,
+            "hedges": self.hedges,
+            "fallbacks": self.fallbacks,
+            "left_out": self.left_out,
+            "rejections": self.rejections,
         }
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """The requests of one class."""
+
+    offered: int
+    answered: int
+    latency_ms: dict[str, Interval]
+    few: tuple[str, ...]  # percentiles with too few requests behind them
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of the contract."""
+        return {
+            "offered": self.offered,
+            "answered": self.answered,
+            "latency_ms": latency_json(self.latency_ms, self.few),
+        }
+
+
+@dataclass(frozen=True)
+class OutcomeResult:
+    """What the run means in the case's own words, in its own unit."""
+
+    interval: Interval
+    unit: str
+    label: str
+    by_replication: tuple[float | None, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of the contract."""
+        return {**self.interval.as_json(), "unit": self.unit}
+
+
+def latency_json(latencies: dict[str, Interval], few: Sequence[str]) -> dict[str, Any]:
+    """Latencies by name; those with too few requests behind them say so."""
+    return {name: i.as_json() | ({"few": True} if name in few else {}) for name, i in latencies.items()}
 
 
 @dataclass(frozen=True)
@@ -133,9 +196,14 @@ class SimulationResult:
     replications: int
     requests: dict[str, int]
     latency_ms: dict[str, Interval]
+    few: tuple[str, ...]  # latencies and latency objectives with too few measured requests behind them
+    quality: Interval  # mean over the answers: 1 where no fallback was used
+    classes: dict[str, ClassResult]  # empty where there is but one
     stages: dict[str, StageResult]
     objectives: tuple[ObjectiveResult, ...]
     cost_usd_per_hour: float | None
+    cost_usd_per_million_requests: float | None
+    outcomes: dict[str, OutcomeResult]
     notes: tuple[str, ...]
     events: int
     offered_per_s: float
@@ -151,10 +219,13 @@ class SimulationResult:
             "seed": self.seed,
             "replications": self.replications,
             "requests": self.requests,
-            "latency_ms": {name: interval.as_json() for name, interval in self.latency_ms.items()},
+            "latency_ms": latency_json(self.latency_ms, self.few),
             "stages": {name: stage.as_json() for name, stage in self.stages.items()},
             "objectives": [objective.as_json() for objective in self.objectives],
             "cost_usd_per_hour": self.cost_usd_per_hour,
-            "outcomes": {},
+            "outcomes": {name: outcome.as_json() for name, outcome in self.outcomes.items()},
+            "cost_usd_per_million_requests": self.cost_usd_per_million_requests,
+            "quality": self.quality.as_json(),
+            **({"classes": {name: one.as_json() for name, one in self.classes.items()}} if self.classes else {}),
             "notes": list(self.notes),
         }

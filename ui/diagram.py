@@ -9,7 +9,7 @@ import streamlit as st
 
 from cases.layout import places
 from cases.spec import Case
-from simulator.report import amount, label_of, load_word, percent
+from simulator.report import amount, busy_text, label_of, load_word, percent
 from simulator.results import SimulationResult
 
 STATIC = Path(__file__).parent / "static"
@@ -46,11 +46,11 @@ def picture(
                 "label": label_of(case, name),
                 "column": where[name].column,
                 "row": where[name].row,
-                "replicas": f"×{spec.replicas:,}",
-                "load": f"{percent(stage.utilisation)} {word}",
+                "replicas": "" if stage.utilisation is None else f"×{spec.fleet:,}",
+                "load": busy_text(stage) if stage.utilisation is None else f"{percent(stage.utilisation)} {word}",
                 "word": word,
-                "utilisation": min(stage.utilisation, 1.0),
-                "ghost": None if before is None else min(before.utilisation, 1.0),
+                "utilisation": min(stage.utilisation or 0.0, 1.0),
+                "ghost": None if before is None else min(before.utilisation or 0.0, 1.0),
                 "queue": f"queue {amount(stage.queue_mean)}",
                 "queueShare": stage.queue_mean / most if stage.queue_mean >= 1 else 0.0,
                 "changed": name in changed,
