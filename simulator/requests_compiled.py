@@ -1,563 +1,1185 @@
 """The compiled request plane: the rules of `semantics` as one numba kernel over records.
 
-It does what `requests_simpy` does, in the same order, on arrays of records: pools of request and visit slots with free
-lists, queues as linked lists through the visit slots, a heap of events. `advance` runs until an instant, or until an
-array may become too small for the next event; then Python doubles that array and calls again, so nothing in the kernel
-ever allocates or fails half-way.
-
-Events whose delay is a stage's constant (hops and time-outs) come about in the order in which they fall due. They wait
-in *lanes*, first in first out, and only the first of a lane is in the heap: it stays as small as the number of workers,
-however many time-outs are pending.
+It does what `requests_simpy` does, in the same order, on the arrays of `kernel_state`. One *step* is an event, or an
+item of the agenda. A step runs down the page: what one section finds out, the next acts upon, so that each rule stands
+here once and nothing calls itself. `advance` runs until an instant, or until an array may become too small for the next
+step; then Python lengthens it and calls again, so nothing in the kernel ever allocates or fails half-way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from simulator import draws, histogram
-from simulator.network import NEVER, PASS_ON, ROUND_ROBIN, Ints, Machine, Whole
+from simulator import draws, kernel_state
+from simulator.kernel_parts import (
+    ID,
+    ID_BITS,
+    U1,
+    U11,
+    WORD,
+    admits,
+    after_delay,
+    below,
+    bin_of,
+    breaker_records,
+    compiled,
+    deposit,
+    drop_first,
+    enter,
+    first_of,
+    give_idle,
+    happens,
+    inlined,
+    key_of,
+    leave,
+    look_up,
+    may_hedge,
+    may_retry,
+    mix,
+    push,
+    quantile,
+    record,
+    take_idle,
+    then,
+    to_shed,
+    visit_word,
+    write,
+)
+from simulator.kernel_state import (
+    BATCH_LANE,
+    COUNTS,
+    FIELDS,
+    HEDGE_LANE,
+    HOP_LANE,
+    LATE_LANE,
+    NONE,
+    SLOT,
+    SUMS,
+    TIME_OUT_LANE,
+    WORD_BITS,
+    Number,
+    Records,
+    Row,
+    State,
+)
+from simulator.machine import (
+    ALWAYS,
+    CANCEL_NONE,
+    CANCEL_RUNNING,
+    HASH,
+    LEAST_OF,
+    LEAST_OUTSTANDING,
+    MILLION,
+    NEVER,
+    NOBODY,
+    PASS_ON,
+    ROUND_ROBIN,
+    Ints,
+    Machine,
+    Whole,
+)
 from simulator.plane import LONGEST_SERVICE, Ended, EventLimitReachedError, StageTally
-from simulator.semantics import FINISH, SEND, TIMER, RequestEnd, Trace, Visit, VisitEnd, sorted_trace
+from simulator.semantics import (
+    AGAIN,
+    BATCH,
+    FINISH,
+    HEDGE,
+    LATE,
+    SEND,
+    TIME_OUT,
+    RequestEnd,
+    Trace,
+    VisitEnd,
+    sorted_trace,
+)
 from simulator.workload import ArrivalStream
-
-F = TypeVar("F", bound=Callable[..., Any])
-Records = Any  # an array of records, or of slots
-Row = Any  # one record of an array
-Number = Any  # int64, uint64 or a slot: numba infers which, mypy cannot
 
 CHUNK = 8192  # arrivals fetched at once
 ROOM = 1024  # places of an array at first
 TICK = 1 << 18  # events between two looks at the wall clock
+NOT_YET = -1  # a time in a visit
 
 # What `advance` says when it returns.
 DONE, MORE_ARRIVALS, MORE_ROOM, CHECKPOINT = range(4)
 
-ID_BITS = 60
-ID = (1 << ID_BITS) - 1
-FIELDS = len(Visit._fields)
+# What an item of the agenda asks for.
+JOIN, FREE, SERVED, ANSWER, FAIL, CANCEL, SKIP, CLOSE = (SLOT(i) for i in range(8))
 
-# Slots are unsigned, because numba adds code to every signed index that makes -1 the last element.
-SLOT: Any = np.uint32
-NONE: Any = SLOT(0xFFFF_FFFF)
-NOT_YET = -1  # a time in a visit
-
-# Sums of times are kept in two halves, for 2^63 ns are but 292 years of waiting, all visits together.
-WORD_BITS = 32
-WORD = (1 << WORD_BITS) - 1
-
-# Keys stay uint64: numba makes float64 of uint64 with int64.
-U0, U1, U4, U6, U27, U30, U31, U32, U56, U63 = (np.uint64(i) for i in (0, 1, 4, 6, 27, 30, 31, 32, 56, 63))
-GOLDEN, MULTIPLIER_1, MULTIPLIER_2 = (np.uint64(i) for i in (draws.GOLDEN, draws.MULTIPLIER_1, draws.MULTIPLIER_2))
-SERVICE, CACHE, ROUTE = (np.uint64(i) for i in (draws.SERVICE, draws.CACHE, draws.ROUTE))
-LOW_63, LOW_52 = np.uint64((1 << 63) - 1), np.uint64((1 << 52) - 1)
-OCTAVES, LAST_OCTAVE = np.uint64(draws.OCTAVES), np.uint64(draws.OCTAVES - 1)
-CELLS, LAST_CELL, EDGES = np.uint64(draws.CELLS), np.uint64(draws.CELLS - 1), np.uint64(draws.EDGES)
-BITS = np.uint64(histogram.BITS)
-WIDE = np.uint64(63 - histogram.BITS)  # leading zeros of the widest value that has a bin of its own
+# Where a visit is, and how a call stands: as in `requests_simpy`.
+ON_THE_WAY, WAITING, SERVICE, CALLING, IN_TOW = range(5)
+SETTLED, UNDER_WAY, BACKING_OFF, FALLING_BACK = range(4)
 
 # Enums as plain numbers: numba compiles constants.
-IN_FLIGHT, COMPLETED, REJECTED, TIMED_OUT = (
-    int(e) for e in (RequestEnd.IN_FLIGHT, RequestEnd.COMPLETED, RequestEnd.REJECTED, RequestEnd.TIMED_OUT)
-)
-OPEN, ANSWERED, TURNED_AWAY, EXPIRED = (
-    int(e) for e in (VisitEnd.OPEN, VisitEnd.ANSWERED, VisitEnd.REJECTED, VisitEnd.EXPIRED)
-)
+IN_FLIGHT, COMPLETED, DEGRADED, REJECTED, TIMED_OUT, BROKEN = (int(e) for e in list(RequestEnd)[:6])
+OPEN, ANSWERED, TURNED_AWAY, EXPIRED, FAILED, CANCELLED = (int(e) for e in VisitEnd)
 
-
-def _records(wide: str, slots: str = "", keys: str = "") -> np.dtype[Any]:
-    """A type of records: int64, then slots, then uint64."""
-    columns = [(name, np.int64) for name in wide.split()] + [(name, np.uint64) for name in keys.split()]
-    return np.dtype(columns + [(name, SLOT) for name in slots.split()], align=True)
-
-
-CLOCK = _records(
-    "events checkpoint stopped first measuring keep_trace client_timeout",
-    "arrival arrivals pending ended traced agenda "
-    "free_request free_requests free_visit free_visits free_timer free_timers",
-)
-EVENT = _records("time key", "slot lane")  # key: kind | request | visit, the order within an instant (R6)
-TIMED = _records("time key", "slot next")
-LANE = _records("", "busy head tail")  # busy: its first event is in the heap; head, tail: timers that follow
-REQUEST = _records("number arrival", "outcome visits unanswered open_visits next", "key")
-PART = _records("waits_for items")  # of a request at a stage
-VISIT = _records("identity send join start", "request stage queue worker next outcome measured")
-QUEUE = _records("length busy", "head tail idle low_word first_word first_worker")
-ENDED = _records("number arrival end outcome")
-STAGE = _records(
-    "floor per_item gives keeps hit_threshold hit_time queue_limit hop timeout "  # as in Machine
-    "waiting in_service most_waiting sends joins starts rejections "
-    "waiting_low waiting_high busy_low busy_high wait_low wait_high service_low service_high",  # sums of ns, see `WORD`
-    "table balancing choices predecessors first_successor last_successor first_queue queues turn",
-    "name_hash",
+SERVICE_DRAW, CACHE_DRAW, KEY_DRAW, ERROR_DRAW, SILENT_DRAW, WHEN_DRAW, TIMEOUT_DRAW, JITTER_DRAW = (
+    np.uint64(purpose)
+    for purpose in (
+        draws.SERVICE, draws.CACHE, draws.KEY, draws.ERROR, draws.SILENT, draws.WHEN, draws.TIMEOUT, draws.JITTER,
+    )
+)  # fmt: skip
+CLASS_DRAW, ITEMS_DRAW, HASH_DRAW, ROUTE_DRAW = (
+    np.uint64(purpose) for purpose in (draws.CLASS, draws.ITEMS, draws.HASH, draws.ROUTE)
 )
 
 
-class State(NamedTuple):
-    """The machine and everything that changes, as arrays of records."""
-
-    clock: Records  # shape (1,)
-    arrival_times: Ints
-    arrival_keys: draws.Keys
-    heap: Records  # EVENT
-    timer: Records  # shape (room,): the lanes' places
-    lane: Records  # hops by stage, time-outs by stage, the client's time-out
-    request: Records
-    part: Records  # shape (request slots, stages)
-    visit: Records
-    queue: Records
-    idle: draws.Keys  # a bit for each worker, from the queue's `first_word` on
-    stage: Records
-    successors: Records
-    sources: Records
-    tables: draws.Floats
-    waits: Ints  # shape (stages, histogram.BINS)
-    agenda: Records  # visits that join at this instant, in order
-    ended: Records
-    trace: Ints  # shape (room, FIELDS)
-
-
-def compiled(function: F) -> F:
-    """Machine code, kept on disk, that lets other threads run.
-
-    `_nrt=False` (which numba does not document) leaves out its reference counts: the kernel never allocates, and
-    counting twenty arrays at each touch makes it ten times slower.
-    """
-    made: F = cast(Any, njit)(cache=True, nogil=True, _nrt=False)(function)
-    return made
-
-
-def inlined(function: F) -> F:
-    """Put into its callers: calling with twenty arrays costs more than what it does."""
-    made: F = cast(Any, njit)(inline="always")(function)
-    return made
-
-
-def _leading_zeros(_: Any, value: Any) -> Any:
-    return types.uint64(value), lambda context, builder, signature, args: builder.ctlz(args[0], cgutils.false_bit)
-
-
-def _trailing_zeros(_: Any, value: Any) -> Any:
-    return types.uint64(value), lambda context, builder, signature, args: builder.cttz(args[0], cgutils.false_bit)
-
-
-leading_zeros: Any = intrinsic(_leading_zeros)  # of a uint64: one instruction
-trailing_zeros: Any = intrinsic(_trailing_zeros)
-
-
-# -- draws ------------------------------------------------------------------------------------------------------------
-
-
-@compiled
-def mix(key: np.uint64, word: np.uint64) -> Number:
-    z = key + (word + U1) * GOLDEN
-    z = (z ^ (z >> U30)) * MULTIPLIER_1
-    z = (z ^ (z >> U27)) * MULTIPLIER_2
-    return z ^ (z >> U31)
-
-
-@compiled
-def quantile(tables: draws.Floats, row: Number, draw: np.uint64) -> Number:
-    side = EDGES if draw >> U63 else U0
-    distance = draw & LOW_63
-    octave = leading_zeros(distance) - U1
-    if octave >= OCTAVES:
-        return tables[row, side]
-    distance = distance << octave
-    cell = side + (LAST_OCTAVE - octave) * CELLS + ((distance >> U56) & LAST_CELL)
-    fraction = np.float64((distance >> U4) & LOW_52) * 2.0**-52
-    low = tables[row, cell]
-    return low + (tables[row, cell + U1] - low) * fraction
-
-
-@compiled
-def bin_of(value: int) -> Number:
-    unsigned = np.uint64(value)
-    zeros = leading_zeros(unsigned)
-    shift = WIDE - zeros if zeros < WIDE else U0
-    return (shift << BITS) + (unsigned >> shift)
-
-
-# -- events -----------------------------------------------------------------------------------------------------------
-
-
-@compiled
-def push(clock: Row, heap: Records, time: int, key: int, slot: Number, lane: Number) -> None:
-    i = np.uint64(clock.pending)
-    clock.pending += 1
-    while i > U0:
-        above = heap[(i - U1) >> U1]
-        if above.time < time or (above.time == time and above.key < key):
-            break
-        here = heap[i]
-        here.time, here.key, here.slot, here.lane = above.time, above.key, above.slot, above.lane
-        i = (i - U1) >> U1
-    here = heap[i]
-    here.time, here.key, here.slot, here.lane = time, key, slot, lane
-
-
-@compiled
-def replace_first(clock: Row, heap: Records, time: int, key: int, slot: Number, lane: Number) -> None:
-    """Put an event where the first was, and let it sink."""
-    size = np.uint64(clock.pending)
-    i = U0
-    child = U1
-    while child < size:
-        below = heap[child]
-        if child + U1 < size:
-            other = heap[child + U1]
-            child += np.uint64((other.time < below.time) | ((other.time == below.time) & (other.key < below.key)))
-            below = heap[child]
-        if time < below.time or (time == below.time and key < below.key):
-            break
-        here = heap[i]
-        here.time, here.key, here.slot, here.lane = below.time, below.key, below.slot, below.lane
-        i = child
-        child = (i << U1) + U1
-    here = heap[i]
-    here.time, here.key, here.slot, here.lane = time, key, slot, lane
+# -- calling ----------------------------------------------------------------------------------------------------------
 
 
 @inlined
-def drop_first(st: State) -> None:
-    """The first event is over; the next of its lane, if it has one, takes its place."""
-    clock = st.clock[0]
-    first = st.heap[0]
-    following = NONE
-    if first.lane != NONE:
-        lane = st.lane[first.lane]
-        following = lane.head
-        if following == NONE:
-            lane.busy = 0
-        else:
-            timer = st.timer[following]
-            lane.head = timer.next
-            timer.next = clock.free_timer
-            clock.free_timer = following
-            clock.free_timers += 1
-            replace_first(clock, st.heap, timer.time, timer.key, timer.slot, first.lane)
-    if following == NONE:
-        clock.pending -= 1
-        last = st.heap[clock.pending]
-        replace_first(clock, st.heap, last.time, last.key, last.slot, last.lane)
-
-
-@inlined
-def after_delay(st: State, number: Number, time: int, key: int, slot: Number) -> None:
-    """An event in a lane, after those that are there."""
-    clock, lane = st.clock[0], st.lane[number]
-    if lane.busy:
-        t = clock.free_timer
-        timer = st.timer[t]
-        clock.free_timer = timer.next
-        clock.free_timers -= 1
-        timer.time, timer.key, timer.slot, timer.next = time, key, slot, NONE
-        if lane.head == NONE:
-            lane.head = t
-        else:
-            st.timer[lane.tail].next = t
-        lane.tail = t
-    else:
-        lane.busy = 1
-        push(clock, st.heap, time, key, slot, number)
-
-
-# -- the request path -------------------------------------------------------------------------------------------------
-
-
-@inlined
-def arrive(st: State, now: int) -> None:
+def arrive(st: State, now: int) -> Number:
+    """The new request's first visit: the client's."""
     clock = st.clock[0]
     row = clock.arrival
-    clock.arrival += 1
+    clock.arrival += SLOT(1)
     r = clock.free_request
     request = st.request[r]
     clock.free_request = request.next
-    clock.free_requests -= 1
-    number = clock.first + row
-    stages = SLOT(len(st.stage))
-    request.number = number
+    clock.free_requests -= SLOT(1)
+    request.number = clock.first + row
     request.arrival = now
+    request.deadline = now + clock.deadline
     request.key = st.arrival_keys[row]
     request.outcome = IN_FLIGHT
     request.visits = 0
     request.open_visits = 0
-    request.unanswered = stages
-    for s in range(stages):
-        part = st.part[r, s]
-        part.waits_for = st.stage[s].predecessors
-        part.items = 0
-    if clock.client_timeout < NEVER:
-        after_delay(st, SLOT(2 * stages), now + clock.client_timeout, TIMER << ID_BITS | number << 16, r)
-    for i in range(SLOT(len(st.sources))):
-        send(st, r, st.sources[i], now)
+    request.degraded = 0
+    request.quality = MILLION
+    kind = 0
+    if clock.classes > 1:
+        drawn = mix(request.key, CLASS_DRAW) >> U1
+        while kind < clock.classes - 1 and drawn >= st.classes[kind].below:
+            kind += 1
+    of_kind = st.classes[kind]
+    request.kind = kind
+    request.level = of_kind.level
+    request.items = of_kind.items
+    if of_kind.table != NONE:
+        exact = quantile(st.tables, of_kind.table, mix(request.key, ITEMS_DRAW)) * np.float64(of_kind.items) + 0.5
+        request.items = LONGEST_SERVICE if exact > LONGEST_SERVICE else np.int64(exact)
+    s = take_scope(clock, st.scope)
+    request.scope = s
+    c = SLOT(s * (clock.calls + SLOT(1)) + clock.calls)
+    call = st.call[c]
+    call.scope = s
+    call.stage = clock.client
+    call.part = NONE
+    call.attempt = 0
+    call.shard = 0
+    return attempt_by_client(st, r, c, now)
+
+
+@compiled
+def take_scope(clock: Row, scopes: Records) -> Number:
+    """A scope that somebody holds on to."""
+    s = clock.free_scope
+    scope = scopes[s]
+    clock.free_scope = scope.next
+    clock.free_scopes -= SLOT(1)
+    scope.users = 1
+    scope.live = 0
+    return s
+
+
+@compiled
+def leave_scope(clock: Row, scopes: Records, s: Number) -> None:
+    """One user less; without any it is free."""
+    scope = scopes[s]
+    scope.users -= SLOT(1)
+    if scope.users == SLOT(0):
+        scope.next = clock.free_scope
+        clock.free_scope = s
+        clock.free_scopes += SLOT(1)
+
+
+@compiled
+def attempt_by_client(st: State, r: Number, c: Number, now: int) -> Number:
+    """The client tries; the visit that is to open its scope."""
+    clock, request, call = st.clock[0], st.request[r], st.call[c]
+    stage = st.stage[clock.client]
+    if call.attempt == SLOT(0):
+        stage.tokens = deposit(stage.tokens, stage.retry_budget)
+    key = request.key
+    if call.attempt > SLOT(0):
+        key = mix(key, visit_word(stage.name_hash, 0, call.attempt, 0))
+    v = copy(clock, stage, request, call, st.visit, r, c, NONE, 0, key, now)
+    call.identity = st.visit[v].identity
+    call.state = UNDER_WAY
+    st.visit[v].items = request.items
+    if stage.timeout < NEVER:
+        time = now + patience(st.tables, stage, key)
+        add_time_out(clock, st.heap, st.lane, st.timer, stage, clock.client, time, call.identity, c)
+    return v
+
+
+@compiled
+def copy(
+    clock: Row, stage: Row, request: Row, call: Row, visits: Records,
+    r: Number, c: Number, caller: Number, second: Number, key: np.uint64, now: int,
+) -> Number:  # fmt: skip
+    """A visit of this attempt."""
+    v = clock.free_visit
+    visit = visits[v]
+    clock.free_visit = visit.next
+    clock.free_visits -= SLOT(1)
+    visit.identity = request.number << 16 | np.int64(request.visits)
+    request.visits += SLOT(1)
+    request.open_visits += SLOT(1)
+    visit.send = now
+    visit.join = NOT_YET
+    visit.due = NOT_YET
+    visit.start = NOT_YET
+    visit.end = NOT_YET
+    visit.free = NOT_YET
+    visit.answer = NOT_YET
+    visit.batch = NOT_YET
+    visit.key = key
+    visit.request = r
+    visit.call = c
+    visit.scope = NONE
+    visit.stage = call.stage
+    visit.queue = NONE
+    visit.replica = NONE
+    visit.worker = NONE
+    visit.outcome = OPEN
+    visit.reason = COMPLETED
+    visit.place = ON_THE_WAY
+    visit.measured = 0
+    visit.level = request.level if stage.by_level else SLOT(0)
+    visit.attempt = call.attempt
+    visit.copy = second
+    visit.shard = call.shard
+    visit.caller = caller
+    visit.hit = 0
+    visit.missed = 0
+    visit.members = NONE
+    visit.towed = NONE
+    visit.tows = 0
+    if second:
+        call.second = v
+    else:
+        call.first = v
+        call.second = NONE
+    stage.sends += clock.measuring
+    return v
+
+
+@compiled
+def patience(tables: draws.Floats, stage: Row, key: np.uint64) -> Number:
+    time = stage.timeout
+    if stage.timeout_table != NOBODY:
+        unit = quantile(tables, np.uint64(stage.timeout_table), mix(key, TIMEOUT_DRAW))
+        time = rounded(unit * np.float64(stage.timeout))
+    return time
+
+
+@compiled
+def rounded(time: float) -> Number:
+    """R13: to whole nanoseconds, at least one."""
+    exact = time + 0.5
+    return LONGEST_SERVICE if exact > LONGEST_SERVICE else max(1, np.int64(exact))
+
+
+@compiled
+def add_time_out(
+    clock: Row, heap: Records, lanes: Records, timers: Records,
+    stage: Row, s: Number, time: int, identity: int, c: Number,
+) -> None:  # fmt: skip
+    key = TIME_OUT << ID_BITS | identity
+    if stage.timeout_table == NOBODY:
+        after_delay(clock, heap, lanes, timers, SLOT(TIME_OUT_LANE * clock.stages + s), time, key, c)
+    else:
+        push(clock, heap, time, key, c, NONE)
 
 
 @inlined
-def send(st: State, r: Number, s: Number, now: int) -> None:
-    clock, request, stage = st.clock[0], st.request[r], st.stage[s]
-    v = clock.free_visit
+def attempt(st: State, c: Number, now: int) -> None:
+    """R7: a first attempt at a stage, or another."""
+    clock, call = st.clock[0], st.call[c]
+    scope, part = st.scope[call.scope], st.part[call.part]
+    request, owner = st.request[scope.request], st.visit[scope.owner]
+    s = call.stage
+    stage = st.stage[s]
+    if call.attempt == SLOT(0):
+        stage.calls_made += clock.measuring
+        stage.tokens = deposit(stage.tokens, stage.retry_budget)
+        stage.hedge_tokens = deposit(stage.hedge_tokens, stage.hedge_budget)
+    call.state = UNDER_WAY
+    call.probe = 0
+    admitted = True
+    if stage.breaker_window and stage.probe_at != NEVER:
+        admitted = now >= stage.probe_at
+        if admitted:
+            call.probe = 1
+            stage.probe_at = now + stage.breaker_open
+    key = mix(owner.key, visit_word(stage.name_hash, call.shard, call.attempt, 0))
+    caller = SLOT(owner.identity & 0xFFFF)
+    v = copy(clock, stage, request, call, st.visit, scope.request, c, caller, 0, key, now)
+    scope.users += SLOT(1)
     visit = st.visit[v]
-    clock.free_visit = visit.next
-    clock.free_visits -= 1
-    request.visits += 1
-    request.open_visits += 1
-    identity = request.number << 16 | np.int64(request.visits)
-    visit.identity = identity
-    visit.send = now
-    visit.join = NOT_YET
-    visit.start = NOT_YET
-    visit.request = r
-    visit.stage = s
-    visit.outcome = OPEN
-    visit.measured = 0
-    stage.sends += clock.measuring
-    if stage.timeout < NEVER:
-        after_delay(st, SLOT(len(st.stage) + s), now + stage.timeout, TIMER << ID_BITS | identity, v)
-    if stage.hop:
-        after_delay(st, s, now + stage.hop, SEND << ID_BITS | identity, v)
+    visit.items = part.items if stage.shards == 1 else (part.items + stage.shards - 1) // stage.shards
+    call.identity = visit.identity
+    if admitted:
+        if stage.timeout < NEVER:
+            time = now + patience(st.tables, stage, key)
+            add_time_out(clock, st.heap, st.lane, st.timer, stage, s, time, call.identity, c)
+        if stage.hedge_after < NEVER:
+            lane = SLOT(HEDGE_LANE * clock.stages + s)
+            due = HEDGE << ID_BITS | call.identity
+            after_delay(clock, st.heap, st.lane, st.timer, lane, now + stage.hedge_after, due, c)
+        dispatch(st, v, s, now)
     else:
-        st.agenda[clock.agenda] = v
-        clock.agenda += 1
+        visit.outcome = TURNED_AWAY
+        visit.reason = REJECTED
+        then(clock, st.agenda, FAIL, v, NONE, visit.identity)
+
+
+@inlined
+def dispatch(st: State, v: Number, s: Number, now: int) -> None:
+    clock, visit, stage = st.clock[0], st.visit[v], st.stage[s]
+    if stage.hop:
+        lane = SLOT(HOP_LANE * clock.stages + s)
+        after_delay(clock, st.heap, st.lane, st.timer, lane, now + stage.hop, SEND << ID_BITS | visit.identity, v)
+    else:
+        then(clock, st.agenda, JOIN, v, NONE, visit.identity)
+
+
+@inlined
+def hedge(st: State, c: Number, identity: int, now: int) -> None:
+    clock, call = st.clock[0], st.call[c]
+    if call.identity == identity and call.state == UNDER_WAY:
+        stage = st.stage[call.stage]
+        if may_hedge(stage):
+            scope, part = st.scope[call.scope], st.part[call.part]
+            request, owner = st.request[scope.request], st.visit[scope.owner]
+            stage.hedges += clock.measuring
+            key = mix(owner.key, visit_word(stage.name_hash, call.shard, call.attempt, 1))
+            caller = SLOT(owner.identity & 0xFFFF)
+            v = copy(clock, stage, request, call, st.visit, scope.request, c, caller, 1, key, now)
+            scope.users += SLOT(1)
+            st.visit[v].items = (part.items + stage.shards - 1) // stage.shards
+            dispatch(st, v, call.stage, now)
+
+
+@inlined
+def time_out(st: State, c: Number, identity: int, now: int) -> Number:
+    """The call whose attempt has failed."""
+    clock, call = st.clock[0], st.call[c]
+    failed = NONE
+    if call.identity == identity and call.state == UNDER_WAY:
+        st.stage[call.stage].time_outs += clock.measuring
+        expire(clock, st.stage[call.stage], st.visit, st.agenda, call.first, now)
+        expire(clock, st.stage[call.stage], st.visit, st.agenda, call.second, now)
+        call.reason = TIMED_OUT
+        failed = c
+    return failed
+
+
+@compiled
+def expire(clock: Row, stage: Row, visits: Records, agenda: Records, v: Number, now: int) -> None:
+    if v != NONE:
+        visits[v].outcome = EXPIRED
+        visits[v].answer = now
+        let_go(clock, stage, visits, agenda, v)
+
+
+@compiled
+def let_go(clock: Row, stage: Row, visits: Records, agenda: Records, v: Number) -> None:
+    """Nobody waits for it any more: R7, `cancel`."""
+    if visits[v].stage == clock.client or stage.cancel != CANCEL_NONE:
+        then(clock, agenda, CANCEL, v, NONE, visits[v].identity)
+
+
+@inlined
+def attempt_failed(st: State, c: Number, now: int) -> Number:
+    """R7: again, or the fallback, or the call has failed: that call."""
+    clock, call = st.clock[0], st.call[c]
+    stage = st.stage[call.stage]
+    r = st.scope[call.scope].request
+    failed = NONE
+    call.first = NONE
+    call.second = NONE
+    if stage.breaker_window:
+        breaker_records(stage, 1, call.probe, now)
+    again = np.int64(call.attempt) + 1 < stage.attempts and now < st.request[r].deadline
+    if again and may_retry(stage):
+        call.state = BACKING_OFF
+        delay = min(stage.backoff, stage.backoff_longest)
+        for _ in range(call.attempt):
+            delay = min(2 * delay, stage.backoff_longest)
+        if stage.jitter:
+            base = st.request[r].key
+            if call.part != NONE:
+                base = st.visit[st.scope[call.scope].owner].key
+            key = mix(base, visit_word(stage.name_hash, call.shard, call.attempt, 0))
+            unit = np.float64(mix(key, JITTER_DRAW) >> U11) * 2.0**-53
+            delay -= np.int64(np.float64(delay) * stage.jitter * unit)
+        push(clock, st.heap, now + max(1, delay), AGAIN << ID_BITS | call.identity, c, NONE)
+    elif stage.fallback < NEVER:
+        call.state = FALLING_BACK
+        push(clock, st.heap, now + stage.fallback, AGAIN << ID_BITS | call.identity, c, NONE)
+    else:
+        failed = c
+    return failed
+
+
+@inlined
+def call_answered(st: State, c: Number, now: int) -> Number:
+    """The part that has its quorum."""
+    call = st.call[c]
+    call.state = SETTLED
+    settled = NONE
+    if call.part == NONE:
+        end(st.clock[0], st.request, st.ended, st.scope[call.scope].request, COMPLETED, now)
+    else:
+        part = st.part[call.part]
+        st.scope[call.scope].under_way -= SLOT(1)
+        part.open_calls -= SLOT(1)
+        part.answered += SLOT(1)
+        if np.int64(part.answered) == st.stage[call.stage].quorum:
+            settled = call.part
+    return settled
+
+
+@inlined
+def call_failed(st: State, c: Number, now: int) -> Number:
+    """The part that will have no quorum."""
+    call = st.call[c]
+    call.state = SETTLED
+    without = NONE
+    if call.part == NONE:
+        end(st.clock[0], st.request, st.ended, st.scope[call.scope].request, call.reason, now)
+    else:
+        part = st.part[call.part]
+        st.scope[call.scope].under_way -= SLOT(1)
+        part.open_calls -= SLOT(1)
+        enough = np.int64(part.answered) + np.int64(part.open_calls) >= st.stage[call.stage].quorum
+        if part.settled == SLOT(0) and not enough:
+            without = call.part
+    return without
+
+
+@compiled
+def end(clock: Row, requests: Records, ends: Records, r: Number, outcome: int, now: int) -> None:
+    """R1."""
+    request = requests[r]
+    ended = ends[clock.ended]
+    clock.ended += SLOT(1)
+    request.outcome = DEGRADED if outcome == COMPLETED and request.degraded else outcome
+    ended.number = request.number
+    ended.arrival = request.arrival
+    ended.end = now
+    ended.outcome = request.outcome
+    ended.kind = request.kind
+    ended.quality = request.quality
+
+
+# -- stages within a visit --------------------------------------------------------------------------------------------
+
+
+@inlined
+def open_scope(st: State, v: Number, now: int) -> None:
+    """The calls within a visit begin."""
+    clock, visit = st.clock[0], st.visit[v]
+    visit.place = CALLING
+    request = st.request[visit.request]
+    s = request.scope
+    if visit.stage == clock.client and visit.attempt == SLOT(0):
+        st.scope[s].users += SLOT(1)  # the client's first scope is already there
+    else:
+        s = take_scope(clock, st.scope)
+    stage = st.stage[visit.stage]
+    scope = st.scope[s]
+    scope.owner = v
+    scope.request = visit.request
+    scope.unsettled = stage.last_calls
+    scope.held = stage.held_calls
+    scope.under_way = 0
+    scope.live = 1
+    visit.scope = s
+    for p in range(SLOT(s * clock.parts), SLOT(s * clock.parts + SLOT(stage.calls))):
+        part = st.part[p]
+        part.items = 0
+        part.late = NOT_YET
+        part.scope = s
+        part.called = 0
+        part.settled = 0
+        part.missed = 0
+        part.settled_before = 0
+        part.answered_before = 0
+        part.answered = 0
+        part.open_calls = 0
+
+
+@inlined
+def settle(st: State, p: Number, now: int) -> Number:
+    """R2: with an answer, without one, or not called at all. Whether it was answered."""
+    clock, part = st.clock[0], st.part[p]
+    stage, scope = st.stage[part.stage], st.scope[part.scope]
+    part.settled = 1
+    if part.open_calls:
+        drop_calls(clock, stage, scope, part, st.call, st.visit, st.agenda)
+    if stage.hold:
+        scope.held -= SLOT(1)
+        if scope.held == SLOT(0):
+            let_worker_go(clock, st.stage, st.visit, st.agenda, scope.owner, now)
+    return np.int64(part.answered) >= stage.quorum
+
+
+@compiled
+def drop_calls(clock: Row, stage: Row, scope: Row, part: Row, calls: Records, visits: Records, agenda: Records) -> None:
+    """Nobody waits for the rest."""
+    first = SLOT(part.scope * (clock.calls + SLOT(1)) + stage.first_call)
+    for c in range(first, SLOT(first + SLOT(stage.shards))):
+        call = calls[c]
+        if call.state != SETTLED:
+            if call.state == UNDER_WAY:
+                if call.first != NONE:
+                    let_go(clock, stage, visits, agenda, call.first)
+                if call.second != NONE:
+                    let_go(clock, stage, visits, agenda, call.second)
+            call.state = SETTLED
+            scope.under_way -= SLOT(1)
+            part.open_calls -= SLOT(1)
+
+
+@compiled
+def end_scope(
+    clock: Row, stages: Records, scopes: Records, parts: Records, calls: Records, visits: Records, agenda: Records,
+    s: Number,
+) -> None:  # fmt: skip
+    scope = scopes[s]
+    scope.live = 0
+    if scope.under_way:
+        first = SLOT(s * clock.parts)
+        for p in range(first, SLOT(first + SLOT(stages[visits[scope.owner].stage].calls))):
+            if parts[p].open_calls:
+                drop_calls(clock, stages[parts[p].stage], scope, parts[p], calls, visits, agenda)
+
+
+@compiled
+def let_worker_go(clock: Row, stages: Records, visits: Records, agenda: Records, v: Number, now: int) -> None:
+    """If it is held."""
+    visit = visits[v]
+    if visit.free < 0 and visit.start >= 0:
+        give_back(clock, stages[visit.stage], visits, agenda, v, now)
+
+
+@compiled
+def give_back(clock: Row, stage: Row, visits: Records, agenda: Records, v: Number, now: int) -> None:
+    """The worker is free; it looks for the next visit when the agenda comes to it."""
+    visit = visits[v]
+    visit.free = now
+    member = visit.members
+    while member != NONE:
+        visits[member].free = now
+        member = visits[member].next
+    stage.busy -= 1
+    stage.busy_low += now & WORD
+    stage.busy_high += now >> WORD_BITS
+    if visit.queue != NONE:
+        then(clock, agenda, FREE, visit.queue, visit.worker, 0)
+
+
+@inlined
+def follow(st: State, s: Number, settled: Number, answered: Number, now: int) -> None:
+    """Call the stages that come after the part `settled`, as far as they are ready; or the first of the scope."""
+    clock, scope = st.clock[0], st.scope[s]
+    items = 0
+    opening = settled == NONE
+    if opening:
+        owner = st.visit[scope.owner]
+        items = owner.items
+        i, last = st.stage[owner.stage].first_called, st.stage[owner.stage].last_called
+    else:
+        before = st.part[settled]
+        stage = st.stage[before.stage]
+        i, last = stage.first_followed, stage.last_followed
+        if i < last:
+            items = handed_on(stage, before)
+    while i < last:
+        f = st.follow[i]
+        i += SLOT(1)
+        following = st.stage[f]
+        p = SLOT(s * clock.parts + following.part)
+        part = st.part[p]
+        if part.called == SLOT(0):
+            part.items += items
+            if not opening:
+                part.settled_before += SLOT(1)
+                if answered:
+                    part.answered_before += SLOT(1)
+            if (
+                opening
+                or np.int64(part.settled_before) == following.predecessors
+                or np.int64(part.answered_before) >= following.wait_for
+            ):
+                part.called = 1
+                part.stage = f
+                if applies(st, scope, following, s):
+                    scope.under_way += SLOT(following.shards)
+                    part.open_calls = SLOT(following.shards)
+                    first = SLOT(s * (clock.calls + SLOT(1)) + following.first_call)
+                    for shard in range(SLOT(following.shards)):
+                        call = st.call[first + shard]
+                        call.scope = s
+                        call.part = p
+                        call.stage = f
+                        call.shard = shard
+                        call.attempt = 0
+                        attempt(st, SLOT(first + shard), now)
+                    if following.late_after < NEVER:
+                        part.late = st.call[first].identity
+                        lane = SLOT(LATE_LANE * clock.stages + f)
+                        due = LATE << ID_BITS | part.late
+                        after_delay(clock, st.heap, st.lane, st.timer, lane, now + following.late_after, due, p)
+                else:
+                    then(clock, st.agenda, SKIP, p, NONE, st.visit[scope.owner].identity)
+
+
+@compiled
+def handed_on(stage: Row, part: Row) -> Number:
+    answered = np.int64(part.answered)
+    items = part.items
+    if stage.gives != PASS_ON:
+        items = stage.gives * answered // stage.shards
+    elif answered:
+        items = items * answered // stage.shards
+    return min(items, stage.keeps)
+
+
+@inlined
+def applies(st: State, scope: Row, stage: Row, s: Number) -> Number:
+    """`when`."""
+    yes = True
+    if stage.when_missed != NOBODY:
+        owner = st.visit[scope.owner]
+        if np.int64(owner.stage) == stage.when_missed:
+            yes = owner.missed != SLOT(0)
+        else:
+            at = st.stage[stage.when_missed].part
+            yes = st.part[SLOT(s * st.clock[0].parts + at)].missed != SLOT(0)
+    elif stage.when_threshold < ALWAYS:
+        yes = happens(mix(st.visit[scope.owner].key, stage.name_hash), WHEN_DRAW, stage.when_threshold)
+    return yes
+
+
+@inlined
+def finish_settling(st: State, p: Number, now: int) -> None:
+    """After those that come after were called: the user may have the answer, the caller may be complete."""
+    clock, part = st.clock[0], st.part[p]
+    scope = st.scope[part.scope]
+    if np.int64(part.stage) == clock.answer_after:
+        root = st.visit[scope.owner]
+        call = st.call[root.call]
+        if call.state == UNDER_WAY and call.first == scope.owner:
+            root.outcome = ANSWERED
+            root.answer = now
+            call.first = NONE
+            call.state = SETTLED
+            end(clock, st.request, st.ended, scope.request, COMPLETED, now)
+    if st.stage[part.stage].first_followed == st.stage[part.stage].last_followed:
+        scope.unsettled -= SLOT(1)
+        if scope.unsettled == SLOT(0):
+            then(clock, st.agenda, ANSWER, scope.owner, NONE, st.visit[scope.owner].identity)
+
+
+@compiled
+def needed(stage: Row, follows: Records, stages: Records, parts: Records, first: Number) -> Number:
+    """Whether somebody still waits for it: with `wait_for` those that come after may have gone on."""
+    yes = stage.first_followed == stage.last_followed
+    for i in range(stage.first_followed, stage.last_followed):
+        yes = yes or parts[SLOT(first + stages[follows[i]].part)].called == SLOT(0)
+    return yes
+
+
+@inlined
+def without(st: State, p: Number, reason: int) -> Number:
+    """There will be no quorum: the part that is settled all the same."""
+    clock, part = st.clock[0], st.part[p]
+    stage, scope = st.stage[part.stage], st.scope[part.scope]
+    wanted = needed(stage, st.follow, st.stage, st.part, SLOT(part.scope * clock.parts))
+    settled = p
+    if wanted and stage.required:
+        owner = scope.owner
+        end_scope(clock, st.stage, st.scope, st.part, st.call, st.visit, st.agenda, part.scope)
+        st.visit[owner].reason = reason
+        then(clock, st.agenda, FAIL, owner, NONE, st.visit[owner].identity)
+        settled = NONE
+    elif wanted:
+        st.request[scope.request].degraded = 1
+        stage.left_out += clock.measuring
+    return settled
+
+
+@inlined
+def too_late(st: State, p: Number, identity: int) -> Number:
+    """0: nothing; 1: settled with what has come; 2: without."""
+    clock, part = st.clock[0], st.part[p]
+    what = 0
+    if part.late == identity and part.settled == SLOT(0) and st.scope[part.scope].live:
+        what = 2
+        if part.answered:
+            what = 1
+            stage = st.stage[part.stage]
+            if needed(stage, st.follow, st.stage, st.part, SLOT(part.scope * clock.parts)):
+                st.request[st.scope[part.scope].request].degraded = 1
+                stage.left_out += clock.measuring
+    return what
+
+
+# -- at a stage -------------------------------------------------------------------------------------------------------
 
 
 @inlined
 def join(st: State, v: Number, now: int) -> Number:
-    """Whether the visit can start at once."""
+    """0: it waits, or is turned away; 1: it can start at once; 2: its queue holds a batch that can."""
     clock, visit = st.clock[0], st.visit[v]
     stage = st.stage[visit.stage]
     visit.join = now
-    q = choose(st, visit, stage)
-    queue = st.queue[q]
-    visit.queue = q
+    visit.due = now
     visit.measured = clock.measuring
     stage.joins += clock.measuring
-    starts = queue.idle > 0
-    if starts:
-        visit.worker = take_idle(queue, st.idle)
-    elif queue.length >= stage.queue_limit:
-        r = visit.request
-        stage.rejections += visit.measured
-        close(st, v, TURNED_AWAY, now)
-        fail(st, r, REJECTED, now)
-        release(st, r)
+    what = 0
+    if stage.admission_interval and not admits(stage, now):
+        turn_away(clock, stage, st.visit, st.agenda, v)
+    elif stage.endless:
+        visit.replica = 0
+        visit.worker = 0
+        what = 1
     else:
-        visit.next = NONE
-        if queue.length:
-            st.visit[queue.tail].next = v
-        else:
-            queue.head = v
-        queue.tail = v
-        queue.length += 1
-        stage.waiting_low -= now & WORD
-        stage.waiting_high -= now >> WORD_BITS
-        stage.waiting += 1
-        stage.most_waiting = max(stage.most_waiting, stage.waiting)
-    return starts
+        q = stage.first_queue
+        if stage.queues > SLOT(1):
+            q = choose(st, v)
+        queue = st.queue[q]
+        visit.queue = q
+        visit.replica = queue.replica
+        at_once = queue.idle and stage.paused == 0 and stage.batch_size == 1
+        what = 1 if at_once else enqueue(st, v, now)
+    return what
 
 
 @inlined
-def choose(st: State, visit: Row, stage: Row) -> Number:
+def enqueue(st: State, v: Number, now: int) -> Number:
+    """2: a batch can start."""
+    clock, visit = st.clock[0], st.visit[v]
+    stage, queue = st.stage[visit.stage], st.queue[visit.queue]
+    what = 0
+    enters = True
+    if queue.length >= stage.queue_limit:
+        shed = v
+        enters = stage.shed_oldest and queue.length
+        if enters:
+            shed = to_shed(stage, queue, st.waiters)
+            leave(stage, queue, st.waiters, st.visit, shed, now)
+            st.visit[shed].place = ON_THE_WAY
+        turn_away(clock, stage, st.visit, st.agenda, shed)
+    if enters:
+        visit.place = WAITING
+        enter(stage, queue, st.waiters, st.visit, v, now)
+        if stage.batch_size > 1:
+            lane = SLOT(BATCH_LANE * clock.stages + visit.stage)
+            due = BATCH << ID_BITS | visit.identity
+            after_delay(clock, st.heap, st.lane, st.timer, lane, now + stage.batch_wait, due, v)
+            if queue.idle and queue.length >= stage.batch_size and stage.paused == 0:
+                what = 2
+    return what
+
+
+@compiled
+def turn_away(clock: Row, stage: Row, visits: Records, agenda: Records, v: Number) -> None:
+    visit = visits[v]
+    stage.rejections += visit.measured
+    if visit.outcome == OPEN:
+        visit.outcome = TURNED_AWAY
+    visit.reason = REJECTED
+    then(clock, agenda, FAIL, v, NONE, visit.identity)
+
+
+@compiled
+def expired(clock: Row, stage: Row, requests: Records, visits: Records, agenda: Records, v: Number, now: int) -> Number:
+    """R8: whether it is dropped when its turn comes."""
+    visit = visits[v]
+    dropped = stage.drop_expired and now >= requests[visit.request].deadline
+    if dropped:
+        if visit.outcome == OPEN:
+            visit.outcome = EXPIRED
+        visit.reason = TIMED_OUT
+        then(clock, agenda, FAIL, v, NONE, visit.identity)
+    return dropped
+
+
+@inlined
+def choose(st: State, v: Number) -> Number:
+    visit = st.visit[v]
+    stage = st.stage[visit.stage]
     best = stage.first_queue
-    if stage.queues > 1:
-        if stage.balancing == ROUND_ROBIN:
-            best = SLOT(best + stage.turn)
-            stage.turn = 0 if stage.turn + 1 == stage.queues else stage.turn + 1
-        else:
-            key = mix(st.request[visit.request].key, stage.name_hash)
-            best = SLOT(stage.first_queue + drawn(key, 0, stage.queues))
-            load = st.queue[best].length + st.queue[best].busy
-            for j in range(1, stage.choices):  # none for RANDOM
-                other = SLOT(stage.first_queue + drawn(key, j, stage.queues))
-                if st.queue[other].length + st.queue[other].busy < load:
-                    best = other
-                    load = st.queue[best].length + st.queue[best].busy
+    if stage.balancing == ROUND_ROBIN:
+        best = SLOT(best + stage.turn)
+        stage.turn = 0 if stage.turn + 1 == stage.replicas else stage.turn + 1
+    elif stage.balancing == LEAST_OUTSTANDING:
+        for q in range(stage.first_queue, SLOT(stage.first_queue + stage.queues)):
+            one, other = st.queue[q], st.queue[best]
+            if one.load < other.load or (one.load == other.load and one.chosen < other.chosen):
+                best = q
+    elif stage.balancing == HASH:
+        request = st.request[visit.request]
+        word = mix(request.key, stage.name_hash)
+        if stage.cache_keys:
+            drawn = mix(word, KEY_DRAW)
+            word = mix(stage.name_hash, np.uint64(key_of(st.key_thresholds, stage.first_key, stage.cache_keys, drawn)))
+        best = SLOT(best + below(mix(word, HASH_DRAW), stage.replicas))
+    else:
+        best = SLOT(stage.first_queue + below(mix(visit.key, ROUTE_DRAW), stage.replicas))
+        if stage.balancing == LEAST_OF:
+            load = st.queue[best].load
+            for j in range(1, stage.choices):
+                other_q = SLOT(stage.first_queue + below(mix(visit.key, ROUTE_DRAW + np.uint64(j)), stage.replicas))
+                if st.queue[other_q].load < load:
+                    best = other_q
+                    load = st.queue[best].load
+    if visit.copy:
+        twin = st.call[visit.call].first
+        if twin != NONE and st.visit[twin].queue == best:
+            best = SLOT(best + SLOT(1))
+            if best == SLOT(stage.first_queue + stage.queues):
+                best = stage.first_queue
+    stage.chosen += 1
+    st.queue[best].chosen = stage.chosen
     return best
 
 
-@compiled
-def drawn(key: np.uint64, j: Number, replicas: Number) -> Number:
-    return SLOT((mix(key, ROUTE + np.uint64(j)) >> U32) * np.uint64(replicas) >> U32)
-
-
-@compiled
-def take_idle(queue: Row, idle: draws.Keys) -> Number:
-    """The lowest idle worker of a queue."""
-    queue.idle -= 1
-    word = queue.low_word
-    while idle[queue.first_word + np.uint64(word)] == U0:
-        word += SLOT(1)
-    queue.low_word = word
-    bits = idle[queue.first_word + np.uint64(word)]
-    idle[queue.first_word + np.uint64(word)] = bits & (bits - U1)
-    return SLOT(queue.first_worker + 64 * word + SLOT(trailing_zeros(bits)))
-
-
-@compiled
-def give_idle(queue: Row, idle: draws.Keys, worker: Number) -> None:
-    queue.idle += 1
-    place = np.uint64(worker - queue.first_worker)
-    word = SLOT(place >> U6)
-    queue.low_word = min(queue.low_word, word)
-    idle[queue.first_word + np.uint64(word)] |= U1 << (place & U63)
+@inlined
+def free(st: State, q: Number, worker: Number, now: int) -> Number:
+    """R4: a worker without a visit takes the next (which is returned), or a batch (NONE - 1), or is idle (NONE)."""
+    clock, queue = st.clock[0], st.queue[q]
+    stage = st.stage[queue.stage]
+    taken = NONE
+    if queue.length == 0 or stage.paused:
+        give_idle(queue, st.idle, worker)
+    else:
+        first = first_of(stage, queue, st.waiters)
+        if stage.batch_size > 1:
+            if queue.length >= stage.batch_size or now - st.visit[first].join >= stage.batch_wait:
+                taken = NONE - SLOT(1)
+            else:
+                give_idle(queue, st.idle, worker)
+        else:
+            leave(stage, queue, st.waiters, st.visit, first, now)
+            st.visit[first].place = ON_THE_WAY
+            if expired(clock, stage, st.request, st.visit, st.agenda, first, now):
+                then(clock, st.agenda, FREE, q, worker, 0)
+            else:
+                st.visit[first].worker = worker
+                taken = first
+    return taken
 
 
 @inlined
-def start(st: State, v: Number, now: int) -> None:
-    visit = st.visit[v]
+def start(st: State, v: Number, now: int) -> Number:
+    """Its worker takes it up: the cache first. Whether it is served."""
+    clock, visit = st.clock[0], st.visit[v]
     stage = st.stage[visit.stage]
-    visit.start = now
-    time = service(st, visit, stage)
-    st.queue[visit.queue].busy += 1
-    stage.in_service += 1
+    served = True
+    if stage.cache_keys:
+        word = mix(mix(st.request[visit.request].key, stage.name_hash), KEY_DRAW)
+        cache = st.cache[cache_of(stage, visit)]
+        e = SLOT(cache.first + key_of(st.key_thresholds, stage.first_key, stage.cache_keys, word))
+        visit.cached_key = e
+        visit.hit = look_up(stage, cache, st.entry, e, now)
+        if visit.hit == SLOT(0) and stage.coalesce:
+            fetching = st.entry[e].fetching
+            if fetching == NONE:
+                st.entry[e].fetching = v
+            else:
+                served = False
+                wait_for_fetch(clock, stage, st.visit, st.agenda, v, fetching)
+    elif stage.hit_threshold:
+        visit.hit = happens(visit.key, CACHE_DRAW, stage.hit_threshold)
+    if served:
+        visit.missed = SLOT(1) - visit.hit
+        if visit.hit:
+            stage.hits += np.int64(visit.measured)
+    return served
+
+
+@compiled
+def cache_of(stage: Row, visit: Row) -> Number:
+    return SLOT(stage.first_cache + visit.replica) if stage.caches > SLOT(1) else stage.first_cache
+
+
+@compiled
+def wait_for_fetch(clock: Row, stage: Row, visits: Records, agenda: Records, v: Number, fetching: Number) -> None:
+    """A coalesced miss leaves its worker."""
+    visit, fetch = visits[v], visits[fetching]
+    visit.next = NONE
+    if fetch.towed == NONE:
+        fetch.towed = v
+    else:
+        visits[fetch.last_towed].next = v
+    fetch.last_towed = v
+    fetch.tows += SLOT(1)
+    clock.longest_tow = max(clock.longest_tow, fetch.tows)
+    visit.place = IN_TOW
+    stage.coalesced += np.int64(visit.measured)
+    if visit.queue != NONE:
+        then(clock, agenda, FREE, visit.queue, visit.worker, 0)
+    visit.worker = NONE
+
+
+@inlined
+def start_batch(st: State, q: Number, worker: Number, now: int) -> Number:
+    """Those whose turn it is, together: the first of them."""
+    clock, queue = st.clock[0], st.queue[q]
+    stage = st.stage[queue.stage]
+    leader = NONE
+    last = NONE
+    members = 0
+    for _ in range(min(queue.length, stage.batch_size)):
+        v = first_of(stage, queue, st.waiters)
+        leave(stage, queue, st.waiters, st.visit, v, now)
+        st.visit[v].place = ON_THE_WAY
+        if not expired(clock, stage, st.request, st.visit, st.agenda, v, now):
+            st.visit[v].next = NONE
+            if leader == NONE:
+                leader = v
+            else:
+                st.visit[last].next = v
+            last = v
+            members += 1
+    if leader == NONE:
+        then(clock, st.agenda, FREE, q, worker, 0)
+    else:
+        first = st.visit[leader]
+        due = min(now, first.join + stage.batch_wait)
+        if members == stage.batch_size:
+            due = min(due, st.visit[last].join)
+        v = leader
+        while v != NONE:
+            st.visit[v].batch = first.identity
+            st.visit[v].due = max(st.visit[v].join, due)
+            v = st.visit[v].next
+        first.members = leader
+        first.worker = worker
+    return leader
+
+
+@inlined
+def serve(st: State, v: Number, now: int) -> None:
+    """R13."""
+    clock, visit = st.clock[0], st.visit[v]
+    stage = st.stage[visit.stage]
+    s = visit.stage
     stage.busy_low -= now & WORD
     stage.busy_high -= now >> WORD_BITS
-    if visit.measured:
-        wait = now - visit.join
-        stage.starts += 1
-        stage.service_low += time & WORD
-        stage.service_high += time >> WORD_BITS
-        stage.wait_low += wait & WORD
-        stage.wait_high += wait >> WORD_BITS
-        st.waits[visit.stage, bin_of(wait)] += 1
-    push(st.clock[0], st.heap, now + time, FINISH << ID_BITS | visit.identity, v, NONE)
-
-
-@inlined
-def service(st: State, visit: Row, stage: Row) -> Number:
-    """R13."""
-    key = mix(st.request[visit.request].key, stage.name_hash)
-    if stage.hit_threshold and np.int64(mix(key, CACHE) >> U1) < stage.hit_threshold:
-        time = stage.hit_time
-    else:
-        items = st.part[visit.request, visit.stage].items
-        work = np.float64(stage.floor) + np.float64(stage.per_item) * np.float64(items)
-        exact = quantile(st.tables, stage.table, mix(key, SERVICE)) * work + 0.5
-        time = LONGEST_SERVICE if exact > LONGEST_SERVICE else max(1, np.int64(exact))
-    return time
+    stage.busy += 1
+    items = visit.items
+    carried = 1 if stage.counts_visits else items
+    if visit.members != NONE:
+        m = st.visit[v].next
+        while m != NONE:
+            carried += 1 if stage.counts_visits else st.visit[m].items
+            m = st.visit[m].next
+    time = stage.hit_time
+    if visit.hit == SLOT(0):
+        work = np.float64(stage.floor) + np.float64(stage.per_item) * np.float64(carried)
+        unit = quantile(st.tables, np.uint64(stage.table), mix(visit.key, SERVICE_DRAW))
+        time = rounded(unit * work * stage.factor)
+    worker = visit.worker
+    m = v
+    while True:
+        member = st.visit[m]
+        member.place = SERVICE
+        member.start = now
+        member.worker = worker
+        if member.measured:
+            wait = now - member.join
+            stage.starts += 1
+            stage.items += member.items
+            stage.service_sum_low += time & WORD
+            stage.service_sum_high += time >> WORD_BITS
+            stage.wait_sum_low += wait & WORD
+            stage.wait_sum_high += wait >> WORD_BITS
+            st.waits[s, bin_of(wait)] += 1
+            if visit.members != NONE:
+                batched = member.due - member.join
+                stage.batch_wait_sum_low += batched & WORD
+                stage.batch_wait_sum_high += batched >> WORD_BITS
+        if visit.members == NONE:
+            break
+        m = member.next
+        if m == NONE:
+            break
+    if stage.silent_threshold == 0 or not happens(visit.key, SILENT_DRAW, stage.silent_threshold):
+        push(clock, st.heap, now + time, FINISH << ID_BITS | visit.identity, v, NONE)
 
 
 @inlined
 def finish(st: State, v: Number, now: int) -> Number:
-    """The visit that takes the freed worker, or NONE."""
-    visit = st.visit[v]
-    stage, queue, r = st.stage[visit.stage], st.queue[visit.queue], visit.request
-    stage.busy_low += now & WORD
-    stage.busy_high += now >> WORD_BITS
-    stage.in_service -= 1
-    queue.busy -= 1
-    following = NONE
-    if queue.length:
-        following = queue.head
-        queue.head = st.visit[following].next
-        queue.length -= 1
-        stage.waiting -= 1
-        stage.waiting_low += now & WORD
-        stage.waiting_high += now >> WORD_BITS
-        st.visit[following].worker = visit.worker
+    """The visit whose service is over; those of a batch come one by one."""
+    clock, visit = st.clock[0], st.visit[v]
+    stage = st.stage[visit.stage]
+    visit.end = now
+    served = NONE
+    if visit.members != NONE:
+        m = v
+        while m != NONE:
+            st.visit[m].end = now
+            m = st.visit[m].next
+        give_back(clock, stage, st.visit, st.agenda, v, now)
+        m = v
+        while m != NONE:
+            then(clock, st.agenda, SERVED, m, NONE, st.visit[m].identity)
+            m = st.visit[m].next
     else:
-        give_idle(queue, st.idle, visit.worker)
-    s = visit.stage
-    answered = visit.outcome == OPEN
-    close(st, v, ANSWERED, now)
-    if answered and st.request[r].outcome == IN_FLIGHT:
-        answer(st, r, s, now)
-    release(st, r)
-    return following
+        if stage.held_calls == 0 or errs(stage, visit):
+            give_back(clock, stage, st.visit, st.agenda, v, now)
+        served = v
+    return served
 
 
-@inlined
-def answer(st: State, r: Number, s: Number, now: int) -> None:
-    request, stage = st.request[r], st.stage[s]
-    request.unanswered -= 1
-    if request.unanswered == 0:
-        end(st, r, COMPLETED, now)
-    items = min(st.part[r, s].items if stage.gives == PASS_ON else stage.gives, stage.keeps)
-    for i in range(stage.first_successor, stage.last_successor):
-        successor = st.successors[i]
-        part = st.part[r, successor]
-        part.items += items
-        part.waits_for -= 1
-        if part.waits_for == 0:
-            send(st, r, successor, now)
+@compiled
+def errs(stage: Row, visit: Row) -> Number:
+    return stage.outage != 0 or (stage.error_threshold != 0 and happens(visit.key, ERROR_DRAW, stage.error_threshold))
 
 
 # -- ends -------------------------------------------------------------------------------------------------------------
 
 
 @inlined
-def time_out(st: State, key: int, slot: Number, now: int) -> None:
-    """Of a visit, or of the client (visit number 0). The slot may have gone to somebody else since."""
-    identity = key & ID
-    if identity & 0xFFFF == 0:
-        if st.request[slot].number == identity >> 16:
-            fail(st, slot, TIMED_OUT, now)
-    elif st.visit[slot].identity == identity and st.visit[slot].outcome == OPEN:
-        st.visit[slot].outcome = EXPIRED  # its worker does not know, and carries on
-        fail(st, st.visit[slot].request, TIMED_OUT, now)
-
-
-@inlined
-def fail(st: State, r: Number, outcome: int, now: int) -> None:
-    if st.request[r].outcome == IN_FLIGHT:
-        end(st, r, outcome, now)
-
-
-@inlined
-def end(st: State, r: Number, outcome: int, now: int) -> None:
-    clock, request = st.clock[0], st.request[r]
-    ended = st.ended[clock.ended]
-    clock.ended += 1
-    request.outcome = outcome
-    ended.number = request.number
-    ended.arrival = request.arrival
-    ended.end = now
-    ended.outcome = outcome
-
-
-@inlined
-def close(st: State, v: Number, outcome: int, now: int) -> None:
-    """The visit is over for its stage as well; an expired one stays expired. Its slot is free."""
+def answered(st: State, v: Number, now: int) -> Number:
+    """Its service and the calls within it are over: the call that it answers."""
     clock, visit = st.clock[0], st.visit[v]
+    stage = st.stage[visit.stage]
+    c = NONE
+    if visit.scope != NONE:
+        end_scope(clock, st.stage, st.scope, st.part, st.call, st.visit, st.agenda, visit.scope)
+        let_worker_go(clock, st.stage, st.visit, st.agenda, v, now)
     if visit.outcome == OPEN:
-        visit.outcome = outcome
-    if clock.keep_trace:
-        record(visit, st.trace, clock.traced, now)
-        clock.traced += 1
-    visit.identity = -1
-    visit.next = clock.free_visit
-    clock.free_visit = v
-    clock.free_visits += 1
-    st.request[visit.request].open_visits -= 1
+        visit.outcome = ANSWERED
+        visit.answer = now
+    if stage.cache_keys:
+        if visit.missed and visit.start >= 0:
+            write(stage, st.cache[cache_of(stage, visit)], st.entry, visit.cached_key, now)
+        end_fetch(clock, st.entry, st.visit, st.agenda, v, ANSWER)
+    call = st.call[visit.call]
+    if call.state == UNDER_WAY and (call.second if visit.copy else call.first) == v:
+        twin = call.first if visit.copy else call.second
+        call.first = NONE
+        call.second = NONE
+        if twin != NONE:
+            let_go(clock, stage, st.visit, st.agenda, twin)
+        if stage.breaker_window:
+            breaker_records(stage, 0, call.probe, now)
+        if call.part != NONE and visit.missed:
+            st.part[call.part].missed = 1
+        c = visit.call
+    return c
+
+
+@inlined
+def fail(st: State, v: Number, now: int) -> Number:
+    """It was turned away, dropped or in error, or a call within it failed: the call whose attempt has failed."""
+    clock, visit = st.clock[0], st.visit[v]
+    failed = NONE
+    if visit.scope != NONE:
+        let_worker_go(clock, st.stage, st.visit, st.agenda, v, now)
+    if visit.outcome == OPEN:
+        visit.outcome = FAILED
+    if visit.answer < 0:
+        visit.answer = now
+    if st.stage[visit.stage].cache_keys:
+        end_fetch(clock, st.entry, st.visit, st.agenda, v, FAIL)
+    call = st.call[visit.call]
+    if call.state == UNDER_WAY and (call.second if visit.copy else call.first) == v:
+        if visit.copy:
+            call.second = NONE
+        else:
+            call.first = NONE
+        if call.first == NONE and call.second == NONE:
+            call.reason = visit.reason
+            failed = visit.call
+    return failed
 
 
 @compiled
-def record(visit: Row, trace: Ints, row: Number, now: int) -> None:
-    trace[row, 0] = visit.identity >> 16
-    trace[row, 1] = visit.identity & 0xFFFF
-    trace[row, 2] = visit.stage
-    trace[row, 3] = visit.send
-    trace[row, 4] = visit.join
-    trace[row, 5] = visit.start
-    trace[row, 6] = now
-    trace[row, 7] = visit.worker if visit.start >= 0 else -1
-    trace[row, 8] = visit.outcome
+def end_fetch(clock: Row, entries: Records, visits: Records, agenda: Records, v: Number, act: Number) -> None:
+    """Coalesced misses end as the fetch does."""
+    visit = visits[v]
+    if visit.missed and visit.start >= 0 and entries[visit.cached_key].fetching == v:
+        entries[visit.cached_key].fetching = NONE
+        towed = visit.towed
+        visit.towed = NONE
+        while towed != NONE:
+            follower = visits[towed]
+            follower.reason = visit.reason
+            then(clock, agenda, CLOSE if follower.outcome == CANCELLED else act, towed, NONE, follower.identity)
+            towed = follower.next
 
 
 @inlined
-def release(st: State, r: Number) -> None:
-    """Free the slot of a request that has ended and has no visit left."""
-    clock, request = st.clock[0], st.request[r]
-    if request.open_visits == 0 and request.outcome != IN_FLIGHT:
+def cancel(st: State, v: Number, now: int) -> Number:
+    """R7. Whether the visit is over."""
+    clock, visit = st.clock[0], st.visit[v]
+    stage = st.stage[visit.stage]
+    running = visit.stage == clock.client or stage.cancel == CANCEL_RUNNING
+    place = visit.place
+    over = False
+    if running or (place != SERVICE and place != CALLING):
+        if visit.outcome == OPEN:
+            visit.outcome = CANCELLED
+            visit.reason = BROKEN
+            visit.answer = now
+        over = place != IN_TOW
+        if place == WAITING:
+            leave(stage, st.queue[visit.queue], st.waiters, st.visit, v, now)
+        elif place == SERVICE:
+            if visit.batch >= 0:
+                visit.place = IN_TOW
+                over = False
+            else:
+                visit.end = now
+                give_back(clock, stage, st.visit, st.agenda, v, now)
+        elif place == CALLING:
+            end_scope(clock, st.stage, st.scope, st.part, st.call, st.visit, st.agenda, visit.scope)
+            let_worker_go(clock, st.stage, st.visit, st.agenda, v, now)
+        if over and stage.cache_keys:
+            end_fetch(clock, st.entry, st.visit, st.agenda, v, FAIL)
+    return over
+
+
+@inlined
+def close(st: State, v: Number) -> None:
+    """The visit is over: its slot is free, and its request's with the last."""
+    clock, visit = st.clock[0], st.visit[v]
+    request = st.request[visit.request]
+    if clock.traced and (len(st.wanted) == 0 or is_wanted(st.wanted, request.number)):
+        record(visit, st.trace, clock.rows)
+        clock.rows += SLOT(1)
+    visit.identity = -1
+    visit.next = clock.free_visit
+    clock.free_visit = v
+    clock.free_visits += SLOT(1)
+    if visit.scope != NONE:
+        leave_scope(clock, st.scope, visit.scope)
+    if visit.stage != clock.client:
+        leave_scope(clock, st.scope, st.call[visit.call].scope)
+    request.open_visits -= SLOT(1)
+    if request.open_visits == SLOT(0) and request.outcome != IN_FLIGHT:
+        leave_scope(clock, st.scope, request.scope)
         request.number = -1
         request.next = clock.free_request
-        clock.free_request = r
-        clock.free_requests += 1
+        clock.free_request = visit.request
+        clock.free_requests += SLOT(1)
+
+
+@compiled
+def is_wanted(wanted: Any, number: int) -> Number:
+    return number < len(wanted) and wanted[number] != 0
 
 
 # -- the loop ---------------------------------------------------------------------------------------------------------
@@ -565,66 +1187,198 @@ def release(st: State, r: Number) -> None:
 
 @inlined
 def has_room(st: State) -> Number:
-    """Whether the next event, whatever it does, fits: it sends at most a visit a stage, with two events each."""
+    """Whether the next step, whatever it does, fits."""
     clock = st.clock[0]
-    most = 2 * len(st.stage) + 4
+    most = np.int64(clock.most) + np.int64(clock.longest_tow)
     return (
         clock.pending + most <= len(st.heap)
-        and clock.free_timers >= most
-        and clock.free_visits >= most
-        and clock.free_requests >= 1
+        and clock.agenda + most <= len(st.agenda)
+        and np.int64(clock.free_timers) >= most
+        and np.int64(clock.free_visits) >= most
+        and clock.free_scopes >= SLOT(2)
+        and clock.free_requests >= SLOT(2)
         and clock.ended + most <= len(st.ended)
-        and (clock.keep_trace == 0 or clock.traced + most <= len(st.trace))
+        and (clock.traced == 0 or clock.rows + most <= len(st.trace))
     )
 
 
 @compiled
 def advance(st: State, until: int) -> int:
-    """Run all events before `until`; each followed by its agenda, the visits that join at the same instant (R6)."""
+    """Run all events before `until`, each followed by its agenda: what follows from it at the same instant (R6)."""
     clock = st.clock[0]
     while True:
-        if clock.arrival == clock.arrivals:
-            return MORE_ARRIVALS
         if not has_room(st):
             return MORE_ROOM
-        now = st.arrival_times[clock.arrival]
-        key = SEND << ID_BITS | (clock.first + clock.arrival) << 16
-        first = st.heap[0]
-        from_heap = clock.pending > 0 and (first.time < now or (first.time == now and first.key < key))
-        if from_heap:
-            now = first.time
-        if now >= until:
-            return DONE
-        if clock.events == clock.checkpoint:
-            clock.stopped = now
-            return CHECKPOINT
-        clock.events += 1
-        clock.agenda = 0
+        # What a step is about; most are about little.
+        joining = NONE
         starting = NONE
-        if from_heap:
-            key, slot = first.key, first.slot
-            drop_first(st)
-            kind = key >> ID_BITS
-            if kind == FINISH:
-                starting = finish(st, slot, now)
-            elif kind == TIMER:
-                time_out(st, key, slot, now)
-            else:
-                st.agenda[0] = slot
-                clock.agenda = 1
+        batching = NONE
+        worker = NONE
+        served = NONE
+        answering = NONE
+        failing = NONE
+        failed_call = NONE
+        answered_call = NONE
+        unanswered = NONE
+        settling = NONE
+        opening = NONE
+        closing = NONE
+        reason = FAILED
+        if clock.done < clock.agenda:
+            now = clock.now
+            item = st.agenda[clock.done]
+            clock.done += SLOT(1)
+            act, slot = item.act, item.slot
+            if act == FREE:
+                worker = item.worker
+                taken = free(st, slot, worker, now)
+                if taken == NONE - SLOT(1):
+                    batching = slot
+                else:
+                    starting = taken
+            elif act == SKIP:
+                part = st.part[slot]
+                scope = st.scope[part.scope]
+                alive = scope.live and st.visit[scope.owner].identity == item.identity
+                if alive and part.settled == SLOT(0):
+                    settling = slot
+            elif st.visit[slot].identity == item.identity:
+                if act == JOIN:
+                    joining = slot
+                elif act == ANSWER:
+                    s = st.visit[slot].scope
+                    if s == NONE or st.scope[s].live:
+                        answering = slot
+                elif act == FAIL:
+                    failing = slot
+                elif act == SERVED:
+                    served = slot
+                elif act == CANCEL:
+                    if cancel(st, slot, now):
+                        closing = slot
+                else:
+                    closing = slot
         else:
-            arrive(st, now)
-        done = SLOT(0)
-        while True:
-            if starting != NONE:
-                start(st, starting, now)
-                starting = NONE
-            if done == clock.agenda:
-                break
-            joining = st.agenda[done]
-            if join(st, joining, now):
-                starting = joining
-            done += SLOT(1)
+            clock.done = 0
+            clock.agenda = 0
+            if clock.arrival == clock.arrivals:
+                return MORE_ARRIVALS
+            now = st.arrival_times[clock.arrival]
+            key = SEND << ID_BITS | (clock.first + clock.arrival) << 16
+            first = st.heap[0]
+            from_heap = clock.pending > SLOT(0) and (first.time < now or (first.time == now and first.key < key))
+            if from_heap:
+                now = first.time
+            if now >= until:
+                return DONE
+            if clock.events == clock.checkpoint:
+                clock.stopped = now
+                return CHECKPOINT
+            clock.events += 1
+            clock.now = now
+            if from_heap:
+                kind, identity, slot = first.key >> ID_BITS, first.key & ID, first.slot
+                drop_first(clock, st.heap, st.lane, st.timer)
+                if kind == FINISH:
+                    if st.visit[slot].identity == identity:
+                        served = finish(st, slot, now)
+                elif kind == SEND:
+                    if st.visit[slot].identity == identity:
+                        joining = slot
+                elif kind == TIME_OUT:
+                    failed_call = time_out(st, slot, identity, now)
+                elif kind == HEDGE:
+                    hedge(st, slot, identity, now)
+                elif kind == LATE:
+                    what = too_late(st, slot, identity)
+                    if what == 1:
+                        settling = slot
+                    elif what == 2:
+                        unanswered = slot
+                        reason = TIMED_OUT
+                elif kind == BATCH:
+                    visit = st.visit[slot]
+                    if visit.identity == identity and visit.place == WAITING:
+                        queue = st.queue[visit.queue]
+                        if queue.idle and st.stage[visit.stage].paused == 0:
+                            batching = visit.queue
+                            worker = take_idle(queue, st.idle)
+                elif st.call[slot].identity == identity:
+                    call = st.call[slot]
+                    if call.state == BACKING_OFF:
+                        call.attempt += SLOT(1)
+                        if call.part == NONE:
+                            opening = attempt_by_client(st, st.scope[call.scope].request, slot, now)
+                        else:
+                            attempt(st, slot, now)
+                    elif call.state == FALLING_BACK:
+                        request = st.request[st.scope[call.scope].request]
+                        stage = st.stage[call.stage]
+                        request.degraded = 1
+                        request.quality = request.quality * stage.fallback_quality // MILLION
+                        stage.fallbacks += clock.measuring
+                        answered_call = slot
+            else:
+                opening = arrive(st, now)
+
+        if joining != NONE:
+            what = join(st, joining, now)
+            visit = st.visit[joining]
+            if what == 1:
+                stage = st.stage[visit.stage]
+                if not expired(clock, stage, st.request, st.visit, st.agenda, joining, now):
+                    if stage.endless == 0:
+                        visit.worker = take_idle(st.queue[visit.queue], st.idle)
+                    starting = joining
+            elif what == 2:
+                batching = visit.queue
+                worker = take_idle(st.queue[batching], st.idle)
+        serving = NONE
+        if starting != NONE:
+            if start(st, starting, now):
+                serving = starting
+        elif batching != NONE:
+            serving = start_batch(st, batching, worker, now)
+        if serving != NONE:
+            serve(st, serving, now)
+
+        if served != NONE:
+            visit = st.visit[served]
+            stage = st.stage[visit.stage]
+            if visit.place == IN_TOW:
+                closing = served
+            elif errs(stage, visit):
+                stage.errors += np.int64(visit.measured)
+                visit.reason = BROKEN
+                then(clock, st.agenda, FAIL, served, NONE, visit.identity)
+            elif stage.calls:
+                opening = served
+            else:
+                answering = served
+        if answering != NONE:
+            answered_call = answered(st, answering, now)
+            closing = answering
+        elif failing != NONE:
+            failed_call = fail(st, failing, now)
+            closing = failing
+        if failed_call != NONE:
+            failed_call = attempt_failed(st, failed_call, now)
+            if failed_call != NONE:
+                reason = st.call[failed_call].reason
+                unanswered = call_failed(st, failed_call, now)
+        elif answered_call != NONE:
+            settling = call_answered(st, answered_call, now)
+        if unanswered != NONE:
+            settling = without(st, unanswered, reason)
+        if settling != NONE:
+            whether = settle(st, settling, now)
+            follow(st, st.part[settling].scope, settling, whether, now)
+            finish_settling(st, settling, now)
+        elif opening != NONE:
+            open_scope(st, opening, now)
+            follow(st, st.visit[opening].scope, NONE, False, now)
+        if closing != NONE:
+            close(st, closing)
 
 
 # -- the plane --------------------------------------------------------------------------------------------------------
@@ -640,11 +1394,12 @@ class CompiledRequests:
         machine: Machine,
         arrivals: ArrivalStream,
         keep_trace: bool = False,
+        traced: Ints | None = None,
         limit: int = NEVER,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
         self._stream = arrivals
-        self._state = _state(machine, keep_trace)
+        self._state = kernel_state.state(machine, keep_trace, traced, ROOM)
         self._limit, self._tick = limit, tick
         self._state.clock["checkpoint"] = min(TICK, limit)
         self._fetch()
@@ -661,7 +1416,7 @@ class CompiledRequests:
             if status == MORE_ARRIVALS:
                 self._fetch()
             elif status == MORE_ROOM:
-                self._grow()
+                self._state = kernel_state.grown(self._state, ROOM)
             else:
                 self._check()
 
@@ -679,23 +1434,38 @@ class CompiledRequests:
         clock = self._state.clock[0]
         clock["arrival"], clock["arrivals"], clock["first"] = 0, len(chunk.times), chunk.first
 
-    def _grow(self) -> None:
-        """Double what is nearly full."""
+    def set_factor(self, stage: int, factor: float) -> None:
+        """Services of a stage that start from now on take `factor` times as long."""
+        self._state.stage["factor"][stage] = factor
+
+    def set_outage(self, stage: int, on: bool) -> None:
+        """Services of a stage that end from now on are errors (or no longer)."""
+        self._state.stage["outage"][stage] = on
+
+    def pause(self, stage: int, on: bool, now: int) -> None:
+        """The workers of a stage start nothing (or go on)."""
         st = self._state
-        clock, most = st.clock[0], 2 * len(st.stage) + 4
-        if clock["pending"] + most > len(st.heap):
-            st = st._replace(heap=_doubled(st.heap))
-        if clock["ended"] + most > len(st.ended):
-            st = st._replace(ended=_doubled(st.ended))
-        if clock["keep_trace"] and clock["traced"] + most > len(st.trace):
-            st = st._replace(trace=_doubled(st.trace))
-        if clock["free_timers"] < most:
-            st = st._replace(timer=_more_slots(st.timer, clock, "timer"))
-        if clock["free_visits"] < most:
-            st = st._replace(visit=_more_slots(st.visit, clock, "visit"))
-        if clock["free_requests"] < 1:
-            st = st._replace(request=_more_slots(st.request, clock, "request"), part=_doubled(st.part))
-        self._state = st
+        st.stage["paused"][stage] = on
+        if on:
+            return
+        first = int(st.stage["first_queue"][stage])
+        for q in range(first, first + int(st.stage["queues"][stage])):
+            queue = st.queue[q]
+            for _ in range(min(int(queue["idle"]), int(queue["length"]))):
+                self._state = st = kernel_state.grown(st, ROOM)
+                set_free(st, SLOT(q))
+        st.clock["now"] = now
+        self.advance(now)
+
+    def flush(self, stage: int) -> None:
+        """Caches forget everything."""
+        st = self._state
+        first = int(st.stage["first_cache"][stage])
+        for cache in st.cache[first : first + int(st.stage["caches"][stage])]:
+            keys = int(st.stage["cache_keys"][stage])
+            st.entry["written"][int(cache["first"]) : int(cache["first"]) + keys] = -1
+            cache["head"] = cache["tail"] = NONE
+            cache["size"] = 0
 
     def measure(self, on: bool) -> None:
         """Visits that join from now on are (not) tallied; the largest queue is taken anew."""
@@ -704,107 +1474,54 @@ class CompiledRequests:
 
     def waiting(self) -> Ints:
         """Visits waiting now, by stage."""
-        waiting: Ints = self._state.stage["waiting"].copy()
-        return waiting
+        return self._column("waiting")
 
     def most_waiting(self) -> Ints:
         """Most visits waiting at a time since `measure`, by stage."""
-        most: Ints = self._state.stage["most_waiting"].copy()
-        return most
+        return self._column("most_waiting")
+
+    def _column(self, name: str) -> Ints:
+        column: Ints = self._state.stage[name][:-1].copy()
+        return column
 
     def integrals(self, now: int) -> tuple[Whole, Whole]:
-        """Time integrals from 0 to now of the visits waiting and in service, by stage (ns)."""
-        stage = self._state.stage
-        return (
-            self._sum("waiting") + stage["waiting"].astype(object) * now,
-            self._sum("busy") + stage["in_service"].astype(object) * now,
-        )
+        """Time integrals from 0 to now of the visits waiting and of the workers busy, by stage (ns)."""
+        waiting, busy = self._column("waiting"), self._column("busy")
+        return self._sum("waiting") + waiting.astype(object) * now, self._sum("busy") + busy.astype(object) * now
 
     def _sum(self, name: str) -> Whole:
-        stage = self._state.stage
-        whole: Whole = (stage[f"{name}_high"].astype(object) << WORD_BITS) + stage[f"{name}_low"].astype(object)
+        high, low = self._column(f"{name}_high"), self._column(f"{name}_low")
+        whole: Whole = (high.astype(object) << WORD_BITS) + low.astype(object)
         return whole
 
     def take_ended(self) -> Ended:
         """The requests that ended since the last call."""
         st = self._state
-        rows = st.ended[: st.clock["ended"][0]]
+        rows = st.ended[: int(st.clock["ended"][0])]
         st.clock["ended"] = 0
         return Ended(*(rows[name].copy() for name in Ended._fields))
 
     def tally(self) -> StageTally:
-        """Counts of the visits that joined while measuring, by stage."""
-        st = self._state
-        counts = {name: st.stage[name].copy() for name in ("sends", "joins", "starts", "rejections")}
-        return StageTally(**counts, wait_sum=self._sum("wait"), service_sum=self._sum("service"), waits=st.waits.copy())
+        """What happened while measuring, by stage."""
+        counts: dict[str, Any] = {name: self._column(name) for name in COUNTS}
+        sums = {name: self._sum(name) for name in SUMS}
+        return StageTally(calls=self._column("calls_made"), **counts, **sums, waits=self._state.waits.copy())
 
     def trace(self) -> Trace:
-        """Every visit so far, unfinished ones included (`keep_trace`)."""
+        """Every visit so far of the requests traced, unfinished ones included."""
         st = self._state
         unfinished = st.visit[st.visit["identity"] >= 0]
+        if len(st.wanted):
+            numbers = unfinished["identity"] >> 16
+            known = numbers < len(st.wanted)
+            unfinished = unfinished[known][st.wanted[numbers[known]] != 0]
         rows = np.empty((len(unfinished), FIELDS), dtype=np.int64)
         for row, visit in enumerate(unfinished):
-            record(visit, rows, SLOT(row), NOT_YET)
-        return sorted_trace(np.concatenate([st.trace[: st.clock["traced"][0]], rows]))
+            record(visit, rows, SLOT(row))
+        return sorted_trace(np.concatenate([st.trace[: int(st.clock["rows"][0])], rows]))
 
 
-def _state(machine: Machine, keep_trace: bool) -> State:
-    stages, queues = machine.stages, machine.queues()
-    clock = np.zeros(1, dtype=CLOCK)
-    clock["client_timeout"], clock["keep_trace"] = machine.client_timeout, keep_trace
-    for pool in ("request", "visit", "timer"):
-        clock[f"free_{pool}"] = NONE
-    stage = np.zeros(stages, dtype=STAGE)
-    for name in set(STAGE.names or ()) & set(Machine._fields) - {"first_successor"}:
-        stage[name] = getattr(machine, name)
-    stage["hit_time"] = np.maximum(1, machine.hit_time)  # every delay is at least 1 ns
-    stage["first_successor"], stage["last_successor"] = machine.first_successor[:-1], machine.first_successor[1:]
-    stage["first_queue"], stage["queues"] = np.cumsum(queues) - queues, queues
-    per_queue = np.repeat(machine.workers() // queues, queues)
-    words = -(-per_queue // 64)
-    queue = np.zeros(len(per_queue), dtype=QUEUE)
-    queue["idle"] = per_queue
-    queue["first_word"] = np.cumsum(words) - words
-    queue["first_worker"] = per_queue * (np.arange(len(queue)) - np.repeat(stage["first_queue"], queues))
-    idle = np.full(int(words.sum()), draws.MASK, dtype=np.uint64)
-    idle[np.cumsum(words) - 1] >>= ((64 - per_queue % 64) % 64).astype(np.uint64)
-    lane = np.zeros(2 * stages + 1, dtype=LANE)
-    lane["head"] = NONE
-    return State(
-        clock=clock,
-        arrival_times=np.zeros(0, dtype=np.int64),
-        arrival_keys=np.zeros(0, dtype=np.uint64),
-        heap=np.zeros(ROOM, dtype=EVENT),
-        timer=_more_slots(np.zeros(0, dtype=TIMED), clock[0], "timer"),
-        lane=lane,
-        request=_more_slots(np.zeros(0, dtype=REQUEST), clock[0], "request"),
-        part=np.zeros((ROOM, stages), dtype=PART),
-        visit=_more_slots(np.zeros(0, dtype=VISIT), clock[0], "visit"),
-        queue=queue,
-        idle=idle,
-        stage=stage,
-        successors=machine.successors.astype(SLOT),
-        sources=machine.sources.astype(SLOT),
-        tables=machine.tables,
-        waits=np.zeros((stages, histogram.BINS), dtype=np.int64),
-        agenda=np.zeros(stages + 1, dtype=SLOT),
-        ended=np.zeros(ROOM, dtype=ENDED),
-        trace=np.zeros((ROOM if keep_trace else 1, FIELDS), dtype=np.int64),
-    )
-
-
-def _more_slots(pool: Records, clock: Row, name: str) -> Records:
-    """The pool doubled (ROOM at first), its new slots before the others in the free list, and nobody's."""
-    first = len(pool)
-    grown = np.concatenate([pool, np.zeros(first or ROOM, dtype=pool.dtype)])
-    grown["next"][first:-1] = np.arange(first + 1, len(grown))
-    grown["next"][-1] = clock[f"free_{name}"]
-    if owner := {"request": "number", "visit": "identity"}.get(name):
-        grown[owner][first:] = -1
-    clock[f"free_{name}"] = first
-    clock[f"free_{name}s"] += len(grown) - first
-    return grown
-
-
-def _doubled(array: Any) -> Any:
-    return np.concatenate([array, np.zeros_like(array)])
+@compiled
+def set_free(st: State, q: Number) -> None:
+    """An idle worker looks for a visit."""
+    then(st.clock[0], st.agenda, FREE, q, take_idle(st.queue[q], st.idle), 0)

@@ -205,7 +205,7 @@ class _Stage:
 
 
 class _Luck:
-    """The draws of a chunk of requests, by row; `unit` and `routes` by stage, for the visits that most requests make."""
+    """The draws of a chunk of requests, by row; those by stage are for the visits that most requests make."""
 
     def __init__(self, machine: Machine, keys: draws.Keys) -> None:
         self.keys: list[int] = keys.tolist()
@@ -779,7 +779,7 @@ class SimPyRequests:
         """Those whose turn it is, together."""
         numbers = stage.machine
         members: list[Visiting] = []
-        while queue.length and len(members) < numbers.batch_size:
+        for _ in range(min(queue.length, numbers.batch_size)):
             visit = queue.first()
             self._leave_queue(visit, now)
             if not self._expired(visit, now):

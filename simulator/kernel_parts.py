@@ -1,0 +1,435 @@
+"""Small things the kernel is made of: draws, the heap and its lanes, queues, idle workers, caches; all compiled.
+
+Functions take the few arrays and records that they touch: handing over the whole state costs more than what they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from simulator import draws, histogram
+from simulator.kernel_state import NONE, SLOT, WORD_BITS, Number, Records, Row
+from simulator.machine import LRU, MILLION, MOST_TOKENS, NEVER, UNLIMITED, Ints
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+ID_BITS = 60
+ID = (1 << ID_BITS) - 1
+WORD = (1 << WORD_BITS) - 1
+
+# Keys stay uint64: numba makes float64 of uint64 with int64.
+U0, U1, U4, U5, U6, U11, U27, U30, U31, U32, U56, U63 = (
+    np.uint64(i) for i in (0, 1, 4, 5, 6, 11, 27, 30, 31, 32, 56, 63)
+)
+GOLDEN, MULTIPLIER_1, MULTIPLIER_2 = (np.uint64(i) for i in (draws.GOLDEN, draws.MULTIPLIER_1, draws.MULTIPLIER_2))
+LOW_63, LOW_52 = np.uint64((1 << 63) - 1), np.uint64((1 << 52) - 1)
+OCTAVES, LAST_OCTAVE = np.uint64(draws.OCTAVES), np.uint64(draws.OCTAVES - 1)
+CELLS, LAST_CELL, EDGES = np.uint64(draws.CELLS), np.uint64(draws.CELLS - 1), np.uint64(draws.EDGES)
+BITS = np.uint64(histogram.BITS)
+WIDE = np.uint64(63 - histogram.BITS)  # leading zeros of the widest value that has a bin of its own
+
+
+def compiled(function: F) -> F:
+    """Machine code, kept on disk, that lets other threads run.
+
+    `_nrt=False` (which numba does not document) leaves out its reference counts: the kernel never allocates, and
+    counting twenty arrays at each touch makes it ten times slower.
+    """
+    made: F = cast(Any, njit)(cache=True, nogil=True, _nrt=False)(function)
+    return made
+
+
+def inlined(function: F) -> F:
+    """Put into its callers: calling with twenty arrays costs more than what it does."""
+    made: F = cast(Any, njit)(inline="always")(function)
+    return made
+
+
+def _leading_zeros(_: Any, value: Any) -> Any:
+    return types.uint64(value), lambda context, builder, signature, args: builder.ctlz(args[0], cgutils.false_bit)
+
+
+def _trailing_zeros(_: Any, value: Any) -> Any:
+    return types.uint64(value), lambda context, builder, signature, args: builder.cttz(args[0], cgutils.false_bit)
+
+
+leading_zeros: Any = intrinsic(_leading_zeros)  # of a uint64: one instruction
+trailing_zeros: Any = intrinsic(_trailing_zeros)
+
+
+# -- draws ------------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def mix(key: np.uint64, word: np.uint64) -> Number:
+    z = key + (word + U1) * GOLDEN
+    z = (z ^ (z >> U30)) * MULTIPLIER_1
+    z = (z ^ (z >> U27)) * MULTIPLIER_2
+    return z ^ (z >> U31)
+
+
+@compiled
+def visit_word(name_hash: np.uint64, shard: Number, attempt: Number, copy: Number) -> Number:
+    return name_hash + ((np.uint64(shard) << U5) | (np.uint64(attempt) << U1) | np.uint64(copy))
+
+
+@compiled
+def below(draw: np.uint64, n: Number) -> Number:
+    return SLOT((draw >> U32) * np.uint64(n) >> U32)
+
+
+@compiled
+def happens(key: np.uint64, purpose: np.uint64, threshold: int) -> Number:
+    return np.int64(mix(key, purpose) >> U1) < threshold
+
+
+@compiled
+def quantile(tables: draws.Floats, row: Number, draw: np.uint64) -> Number:
+    side = EDGES if draw >> U63 else U0
+    distance = draw & LOW_63
+    octave = leading_zeros(distance) - U1
+    if octave >= OCTAVES:
+        return tables[row, side]
+    distance = distance << octave
+    cell = side + (LAST_OCTAVE - octave) * CELLS + ((distance >> U56) & LAST_CELL)
+    fraction = np.float64((distance >> U4) & LOW_52) * 2.0**-52
+    low = tables[row, cell]
+    return low + (tables[row, cell + U1] - low) * fraction
+
+
+@compiled
+def key_of(thresholds: draws.Keys, first: int, keys: int, draw: np.uint64) -> Number:
+    """The first key whose threshold is not below the draw."""
+    low, high = 0, keys
+    while low < high:
+        middle = (low + high) >> 1
+        if thresholds[first + middle] < draw:
+            low = middle + 1
+        else:
+            high = middle
+    return SLOT(low)
+
+
+@compiled
+def bin_of(value: int) -> Number:
+    unsigned = np.uint64(value)
+    zeros = leading_zeros(unsigned)
+    shift = WIDE - zeros if zeros < WIDE else U0
+    return (shift << BITS) + (unsigned >> shift)
+
+
+# -- events -----------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def push(clock: Row, heap: Records, time: int, key: int, slot: Number, lane: Number) -> None:
+    i = np.uint64(clock.pending)
+    clock.pending += 1
+    while i > U0:
+        above = heap[(i - U1) >> U1]
+        if above.time < time or (above.time == time and above.key < key):
+            break
+        here = heap[i]
+        here.time, here.key, here.slot, here.lane = above.time, above.key, above.slot, above.lane
+        i = (i - U1) >> U1
+    here = heap[i]
+    here.time, here.key, here.slot, here.lane = time, key, slot, lane
+
+
+@compiled
+def replace_first(clock: Row, heap: Records, time: int, key: int, slot: Number, lane: Number) -> None:
+    """Put an event where the first was, and let it sink."""
+    size = np.uint64(clock.pending)
+    i = U0
+    child = U1
+    while child < size:
+        below_ = heap[child]
+        if child + U1 < size:
+            other = heap[child + U1]
+            child += np.uint64((other.time < below_.time) | ((other.time == below_.time) & (other.key < below_.key)))
+            below_ = heap[child]
+        if time < below_.time or (time == below_.time and key < below_.key):
+            break
+        here = heap[i]
+        here.time, here.key, here.slot, here.lane = below_.time, below_.key, below_.slot, below_.lane
+        i = child
+        child = (i << U1) + U1
+    here = heap[i]
+    here.time, here.key, here.slot, here.lane = time, key, slot, lane
+
+
+@compiled
+def drop_first(clock: Row, heap: Records, lanes: Records, timers: Records) -> None:
+    """The first event is over; the next of its lane, if it has one, takes its place."""
+    first = heap[0]
+    following = NONE
+    if first.lane != NONE:
+        lane = lanes[first.lane]
+        following = lane.head
+        if following == NONE:
+            lane.busy = 0
+        else:
+            timer = timers[following]
+            lane.head = timer.next
+            timer.next = clock.free_timer
+            clock.free_timer = following
+            clock.free_timers += 1
+            replace_first(clock, heap, timer.time, timer.key, timer.slot, first.lane)
+    if following == NONE:
+        clock.pending -= 1
+        last = heap[clock.pending]
+        replace_first(clock, heap, last.time, last.key, last.slot, last.lane)
+
+
+@compiled
+def after_delay(
+    clock: Row, heap: Records, lanes: Records, timers: Records, number: Number, time: int, key: int, slot: Number
+) -> None:
+    """An event in a lane, after those that are there; on the heap if it falls due before one of them."""
+    lane = lanes[number]
+    if lane.busy == 0:
+        lane.busy = 1
+        lane.last_time, lane.last_key = time, key
+        push(clock, heap, time, key, slot, number)
+    elif time < lane.last_time or (time == lane.last_time and key < lane.last_key):
+        push(clock, heap, time, key, slot, NONE)
+    else:
+        lane.last_time, lane.last_key = time, key
+        t = clock.free_timer
+        timer = timers[t]
+        clock.free_timer = timer.next
+        clock.free_timers -= 1
+        timer.time, timer.key, timer.slot, timer.next = time, key, slot, NONE
+        if lane.head == NONE:
+            lane.head = t
+        else:
+            timers[lane.tail].next = t
+        lane.tail = t
+
+
+@compiled
+def then(clock: Row, agenda: Records, act: Number, slot: Number, worker: Number, identity: int) -> None:
+    item = agenda[clock.agenda]
+    clock.agenda += 1
+    item.act, item.slot, item.worker, item.identity = act, slot, worker, identity
+
+
+# -- workers and queues -----------------------------------------------------------------------------------------------
+
+
+@compiled
+def take_idle(queue: Row, idle: draws.Keys) -> Number:
+    """The lowest idle worker of a queue."""
+    queue.idle -= 1
+    queue.load += 1
+    word = queue.low_word
+    while idle[queue.first_word + np.uint64(word)] == U0:
+        word += SLOT(1)
+    queue.low_word = word
+    bits = idle[queue.first_word + np.uint64(word)]
+    idle[queue.first_word + np.uint64(word)] = bits & (bits - U1)
+    return SLOT(queue.first_worker + np.uint64(word) * np.uint64(64) + trailing_zeros(bits))
+
+
+@compiled
+def give_idle(queue: Row, idle: draws.Keys, worker: Number) -> None:
+    queue.idle += 1
+    queue.load -= 1
+    place = SLOT(worker - queue.first_worker)
+    word = place >> SLOT(6)
+    idle[queue.first_word + np.uint64(word)] |= U1 << np.uint64(place & SLOT(63))
+    queue.low_word = min(queue.low_word, word)
+
+
+@compiled
+def enter(stage: Row, queue: Row, waiters: Records, visits: Records, v: Number, now: int) -> None:
+    """To the end of its level."""
+    visit = visits[v]
+    level = waiters[queue.first_list + visit.level]
+    visit.next = NONE
+    visit.prev = level.tail
+    if level.tail == NONE:
+        level.head = v
+    else:
+        visits[level.tail].next = v
+    level.tail = v
+    queue.length += 1
+    queue.load += 1
+    stage.waiting_low -= now & WORD
+    stage.waiting_high -= now >> WORD_BITS
+    stage.waiting += 1
+    stage.most_waiting = max(stage.most_waiting, stage.waiting)
+
+
+@compiled
+def leave(stage: Row, queue: Row, waiters: Records, visits: Records, v: Number, now: int) -> None:
+    """From wherever it waits."""
+    visit = visits[v]
+    level = waiters[queue.first_list + visit.level]
+    if visit.prev == NONE:
+        level.head = visit.next
+    else:
+        visits[visit.prev].next = visit.next
+    if visit.next == NONE:
+        level.tail = visit.prev
+    else:
+        visits[visit.next].prev = visit.prev
+    queue.length -= 1
+    queue.load -= 1
+    stage.waiting -= 1
+    stage.waiting_low += now & WORD
+    stage.waiting_high += now >> WORD_BITS
+
+
+@compiled
+def first_of(stage: Row, queue: Row, waiters: Records) -> Number:
+    """Whose turn it is (R5); somebody must wait."""
+    i = queue.first_list
+    while waiters[i].head == NONE:
+        i += SLOT(1)
+    return waiters[i].tail if queue.length > stage.lifo_above else waiters[i].head
+
+
+@compiled
+def to_shed(stage: Row, queue: Row, waiters: Records) -> Number:
+    """The oldest of the least important."""
+    i = SLOT(queue.first_list + stage.levels - 1)
+    while waiters[i].head == NONE:
+        i -= SLOT(1)
+    return waiters[i].head
+
+
+# -- caches -----------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def unlink(cache: Row, entries: Records, e: Number) -> None:
+    entry = entries[e]
+    if entry.prev == NONE:
+        cache.head = entry.next
+    else:
+        entries[entry.prev].next = entry.next
+    if entry.next == NONE:
+        cache.tail = entry.prev
+    else:
+        entries[entry.next].prev = entry.prev
+
+
+@compiled
+def append(cache: Row, entries: Records, e: Number) -> None:
+    entry = entries[e]
+    entry.next = NONE
+    entry.prev = cache.tail
+    if cache.tail == NONE:
+        cache.head = e
+    else:
+        entries[cache.tail].next = e
+    cache.tail = e
+
+
+@compiled
+def look_up(stage: Row, cache: Row, entries: Records, e: Number, now: int) -> Number:
+    written = entries[e].written
+    hit = written >= 0 and now - written < stage.cache_ttl
+    if hit and stage.cache_policy == LRU:
+        unlink(cache, entries, e)
+        append(cache, entries, e)
+    return hit
+
+
+@compiled
+def write(stage: Row, cache: Row, entries: Records, e: Number, now: int) -> None:
+    if entries[e].written >= 0:
+        unlink(cache, entries, e)
+        cache.size -= 1
+    if cache.size >= stage.cache_capacity:
+        oldest = cache.head
+        unlink(cache, entries, oldest)
+        entries[oldest].written = -1
+        cache.size -= 1
+    append(cache, entries, e)
+    cache.size += 1
+    entries[e].written = now
+
+
+# -- at the calling edge ----------------------------------------------------------------------------------------------
+
+
+@compiled
+def admits(stage: Row, now: int) -> Number:
+    """GCRA."""
+    admitted = now >= stage.tat - stage.admission_burst
+    if admitted:
+        stage.tat = max(now, stage.tat) + stage.admission_interval
+    return admitted
+
+
+@compiled
+def deposit(tokens: int, each: int) -> Number:
+    return min(MOST_TOKENS, tokens + each)
+
+
+@compiled
+def may_retry(stage: Row) -> Number:
+    allowed = stage.retry_budget == UNLIMITED or stage.tokens >= MILLION
+    if allowed and stage.retry_budget != UNLIMITED:
+        stage.tokens -= MILLION
+    return allowed
+
+
+@compiled
+def may_hedge(stage: Row) -> Number:
+    allowed = stage.hedge_budget == UNLIMITED or stage.hedge_tokens >= MILLION
+    if allowed and stage.hedge_budget != UNLIMITED:
+        stage.hedge_tokens -= MILLION
+    return allowed
+
+
+@compiled
+def breaker_records(stage: Row, failed: Number, probe: Number, now: int) -> None:
+    """The last results are bits, the newest the lowest."""
+    if stage.probe_at != NEVER:
+        if probe and not failed:
+            stage.probe_at = NEVER
+            stage.failures = U0
+            stage.results = 0
+    else:
+        window = np.uint64(stage.breaker_window)
+        mask = ~U0 if window == np.uint64(64) else (U1 << window) - U1
+        stage.failures = ((stage.failures << U1) | np.uint64(failed)) & mask
+        stage.results = min(stage.results + SLOT(1), SLOT(window))
+        count = 0
+        bits = stage.failures
+        while bits != U0:
+            bits &= bits - U1
+            count += 1
+        if stage.results == SLOT(window) and count >= stage.breaker_failures:
+            stage.probe_at = now + stage.breaker_open
+
+
+@compiled
+def record(visit: Row, trace: Ints, row: Number) -> None:
+    trace[row, 0] = visit.identity >> 16
+    trace[row, 1] = visit.identity & 0xFFFF
+    trace[row, 2] = visit.stage
+    trace[row, 3] = -1 if visit.caller == NONE else np.int64(visit.caller)
+    trace[row, 4] = visit.shard
+    trace[row, 5] = visit.attempt
+    trace[row, 6] = visit.copy
+    trace[row, 7] = visit.send
+    trace[row, 8] = visit.join
+    trace[row, 9] = visit.due
+    trace[row, 10] = visit.start
+    trace[row, 11] = visit.end
+    trace[row, 12] = visit.free
+    trace[row, 13] = visit.answer
+    trace[row, 14] = -1 if visit.replica == NONE else np.int64(visit.replica)
+    trace[row, 15] = -1 if visit.worker == NONE else np.int64(visit.worker)
+    trace[row, 16] = visit.batch
+    trace[row, 17] = visit.outcome

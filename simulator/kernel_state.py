@@ -1,0 +1,270 @@
+"""What the compiled request plane works on: records, and arrays of them.
+
+Pools of request, visit and scope slots with free lists, queues and caches as linked lists through slots, a heap of
+events. Sums of times are kept in two halves, for 2^63 ns are but 292 years of waiting, all visits together.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from simulator import draws, histogram
+from simulator.machine import NEVER, Ints, Machine, MachineStage
+from simulator.plane import StageTally
+from simulator.semantics import Visit
+
+Records = Any  # an array of records, or of slots
+Row = Any  # one record of an array
+Number = Any  # int64, uint64 or a slot: numba infers which, mypy cannot
+
+FIELDS = len(Visit._fields)
+WORD_BITS = 32
+
+# Slots are unsigned, because numba adds code to every signed index that makes -1 the last element.
+SLOT: Any = np.uint32
+NONE: Any = SLOT(0xFFFF_FFFF)
+
+# Events whose delay is a stage's constant come about in the order in which they fall due: a lane each.
+LANES = 5
+HOP_LANE, TIME_OUT_LANE, HEDGE_LANE, LATE_LANE, BATCH_LANE = (SLOT(i) for i in range(LANES))
+
+SUMS = [name for name in StageTally._fields if name.endswith("_sum")]
+COUNTS = [name for name in StageTally._fields if name not in (*SUMS, "waits", "calls")]  # and `calls_made`
+_GRAPH = ("first_calls", "successors", "name_hash", "jitter")  # kept elsewhere, or of another type
+
+
+def _records(wide: str, slots: str = "", keys: str = "", floats: str = "") -> np.dtype[Any]:
+    """A type of records: int64, uint64, float64, then slots."""
+    columns: list[tuple[str, Any]] = [(name, np.int64) for name in wide.split()]
+    columns += [(name, np.uint64) for name in keys.split()]
+    columns += [(name, np.float64) for name in floats.split()]
+    return np.dtype(columns + [(name, SLOT) for name in slots.split()], align=True)
+
+
+CLOCK = _records(
+    "now events checkpoint stopped first measuring traced answer_after deadline",
+    "arrival arrivals pending ended rows agenda done classes stages parts calls client most longest_tow "
+    "free_request free_requests free_visit free_visits free_timer free_timers free_scope free_scopes",
+)
+EVENT = _records("time key", "slot lane")  # key: kind | request | visit, the order within an instant (R6)
+TIMED = _records("time key", "slot next")
+LANE = _records("last_time last_key", "busy head tail")  # busy: its first is in the heap; head, tail: those that follow
+ITEM = _records("identity", "act slot worker")  # of the agenda
+REQUEST = _records(
+    "number arrival deadline items quality",
+    "outcome visits open_visits kind level degraded scope next",
+    "key",
+)
+SCOPE = _records("", "owner request unsettled held under_way live users next")
+PART = _records("items late", "scope stage called settled missed settled_before answered_before answered open_calls")
+CALL = _records("identity", "first second scope part stage shard attempt state probe reason")
+VISIT = _records(
+    "identity send join due start end free answer batch items",
+    "request call scope stage queue replica worker next prev outcome reason place measured "
+    "level attempt copy shard caller hit missed cached_key members towed last_towed tows",
+    "key",
+)
+QUEUE = _records("length load chosen", "idle low_word first_word first_worker replica first_list stage")
+WAITERS = _records("", "head tail")  # of one level of a queue
+CACHE = _records("", "size head tail first")
+ENTRY = _records("written", "prev next fetching")
+CLASS = _records("level items", "table", "below")
+ENDED = _records("number arrival end outcome kind quality")
+STAGE = _records(
+    " ".join(name for name in MachineStage._fields if name not in _GRAPH)
+    + " held_calls last_calls levels tat tokens hedge_tokens probe_at turn chosen paused outage "
+    + "calls_made waiting busy most_waiting waiting_low waiting_high busy_low busy_high "
+    + " ".join(COUNTS + [f"{name}_{half}" for name in SUMS for half in ("low", "high")]),
+    "queues first_queue caches first_cache part first_call first_followed last_followed first_called last_called "
+    "results",
+    "name_hash failures",
+    "jitter factor",
+)
+
+
+class State(NamedTuple):
+    """The machine and everything that changes, as arrays of records."""
+
+    clock: Records  # shape (1,)
+    arrival_times: Ints
+    arrival_keys: draws.Keys
+    heap: Records  # EVENT
+    timer: Records  # TIMED: the lanes' places
+    lane: Records  # shape (LANES x stages,)
+    request: Records
+    scope: Records
+    part: Records  # shape (scopes x clock.parts,)
+    call: Records  # shape (scopes x (clock.calls + 1),); the last of a request's first scope is the client's
+    visit: Records
+    queue: Records
+    waiters: Records
+    idle: draws.Keys  # a bit for each worker, from the queue's `first_word` on
+    cache: Records
+    entry: Records
+    stage: Records
+    follow: Records  # stages: successors, first calls
+    classes: Records
+    tables: draws.Floats
+    key_thresholds: draws.Keys
+    waits: Ints  # shape (stages, histogram.BINS)
+    agenda: Records  # ITEM
+    ended: Records
+    trace: Ints  # shape (room, FIELDS)
+    wanted: Any  # uint8: by request, whether it is traced; empty: all are
+
+
+def state(machine: Machine, keep_trace: bool, traced: Ints | None, room: int) -> State:
+    """The machine at rest."""
+    stage = _stages(machine)
+    clock = np.zeros(1, dtype=CLOCK)
+    clock["traced"] = keep_trace or traced is not None
+    clock["answer_after"], clock["deadline"] = machine.answer_after, machine.deadline
+    clock["classes"], clock["stages"], clock["client"] = len(machine.classes), len(machine.stages), machine.client
+    called = [[s for s in machine.stages if s.caller == index] for index in range(len(machine.stages))]
+    parts = max(len(within) for within in called)
+    calls = max(sum(s.shards for s in within) for within in called)
+    clock["parts"], clock["calls"] = parts, calls
+    clock["most"] = 4 * (parts + calls) + max(s.batch_size for s in machine.stages) + 16
+    for pool in ("request", "visit", "timer", "scope"):
+        clock[f"free_{pool}"] = NONE
+    queue, waiters, idle = _queues(machine, stage)
+    cache, entry = _caches(machine, stage)
+    classes = np.zeros(len(machine.classes), dtype=CLASS)
+    for row, kind in zip(classes, machine.classes, strict=True):
+        row["level"], row["items"], row["below"] = kind.level, kind.items, kind.below
+        row["table"] = kind.table if kind.table >= 0 else NONE
+    lane = np.zeros(LANES * len(machine.stages), dtype=LANE)
+    lane["head"] = NONE
+    wanted = np.zeros(0 if traced is None else int(traced.max(initial=0)) + 1, dtype=np.uint8)
+    wanted[[] if traced is None else traced] = 1
+    made = State(
+        clock=clock,
+        arrival_times=np.zeros(0, dtype=np.int64),
+        arrival_keys=np.zeros(0, dtype=np.uint64),
+        heap=np.zeros(room, dtype=EVENT),
+        timer=np.zeros(0, dtype=TIMED),
+        lane=lane,
+        request=np.zeros(0, dtype=REQUEST),
+        scope=np.zeros(0, dtype=SCOPE),
+        part=np.zeros(0, dtype=PART),
+        call=np.zeros(0, dtype=CALL),
+        visit=np.zeros(0, dtype=VISIT),
+        queue=queue,
+        waiters=waiters,
+        idle=idle,
+        cache=cache,
+        entry=entry,
+        stage=stage,
+        follow=np.array([i for s in machine.stages for i in (*s.successors, *s.first_calls)], dtype=SLOT),
+        classes=classes,
+        tables=machine.tables,
+        key_thresholds=machine.key_thresholds,
+        waits=np.zeros((machine.client, histogram.BINS), dtype=np.int64),
+        agenda=np.zeros(room, dtype=ITEM),
+        ended=np.zeros(room, dtype=ENDED),
+        trace=np.zeros((room if keep_trace or traced is not None else 1, FIELDS), dtype=np.int64),
+        wanted=wanted,
+    )
+    return grown(made, room)
+
+
+def grown(st: State, room: int) -> State:
+    """With every array doubled in which the next step may find no room."""
+    clock = st.clock[0]
+    most = int(clock["most"]) + int(clock["longest_tow"])
+    for name, used in (("heap", "pending"), ("ended", "ended"), ("agenda", "agenda"), ("trace", "rows")):
+        array = getattr(st, name)
+        if clock[used] + most > len(array) and (name != "trace" or clock["traced"]):
+            st = st._replace(**{name: _longer(array, int(clock[used]) + most)})
+    for name in ("timer", "visit", "scope", "request"):
+        if clock[f"free_{name}s"] < (2 if name in ("scope", "request") else most):
+            st = st._replace(**{name: _more_slots(getattr(st, name), clock, name, max(room, most))})
+    scopes = len(st.scope)
+    return st._replace(
+        part=_longer(st.part, scopes * int(clock["parts"])),
+        call=_longer(st.call, scopes * (int(clock["calls"]) + 1)),
+    )
+
+
+def _longer(array: Any, least: int) -> Any:
+    if least <= len(array):
+        return array
+    more = max(least, 2 * len(array)) - len(array)
+    return np.concatenate([array, np.zeros((more, *array.shape[1:]), dtype=array.dtype)])
+
+
+def _more_slots(pool: Records, clock: Row, name: str, room: int) -> Records:
+    """The pool doubled (`room` at first), its new slots before the others in the free list, and nobody's."""
+    first = len(pool)
+    longer = np.concatenate([pool, np.zeros(max(first, room), dtype=pool.dtype)])
+    longer["next"][first:-1] = np.arange(first + 1, len(longer))
+    longer["next"][-1] = clock[f"free_{name}"]
+    if owner := {"request": "number", "visit": "identity"}.get(name):
+        longer[owner][first:] = -1
+    clock[f"free_{name}"] = first
+    clock[f"free_{name}s"] += len(longer) - first
+    return longer
+
+
+def _stages(machine: Machine) -> Records:
+    stages = machine.stages
+    made = np.zeros(len(stages), dtype=STAGE)
+    for name in MachineStage._fields:
+        if name in (STAGE.names or ()):
+            made[name] = [getattr(stage, name) for stage in stages]
+    made["factor"], made["probe_at"] = 1.0, NEVER
+    made["tokens"] = made["hedge_tokens"] = 10_000_000
+    made["levels"] = [1 + max(kind.level for kind in machine.classes) if s.by_level else 1 for s in stages]
+    made["queues"] = [0 if s.endless else s.queues for s in stages]
+    made["first_queue"] = np.cumsum(made["queues"]) - made["queues"]
+    made["caches"] = [0 if not s.cache_keys else 1 if s.cache_shared or s.endless else s.replicas for s in stages]
+    made["first_cache"] = np.cumsum(made["caches"]) - made["caches"]
+    place = 0
+    for row, stage in zip(made, stages, strict=True):
+        row["first_followed"] = place
+        row["last_followed"] = row["first_called"] = place + len(stage.successors)
+        place += len(stage.successors) + len(stage.first_calls)
+        row["last_called"] = place
+    for index in range(len(stages)):
+        within = [i for i, s in enumerate(stages) if s.caller == index]
+        made["held_calls"][index] = sum(stages[i].hold for i in within)
+        made["last_calls"][index] = sum(not stages[i].successors for i in within)
+        made["part"][within] = np.arange(len(within))
+        shards = np.array([stages[i].shards for i in within], dtype=np.int64)
+        made["first_call"][within] = np.cumsum(shards) - shards
+    return made
+
+
+def _queues(machine: Machine, stage: Records) -> tuple[Records, Records, draws.Keys]:
+    queues = stage["queues"].astype(np.int64)
+    per_queue = np.repeat([s.workers // s.queues for s in machine.stages], queues)
+    words = -(-per_queue // 64)
+    levels = np.repeat(stage["levels"], queues)
+    queue = np.zeros(len(per_queue), dtype=QUEUE)
+    queue["idle"] = per_queue
+    queue["load"] = -per_queue
+    queue["first_word"] = np.cumsum(words) - words
+    queue["stage"] = np.repeat(np.arange(len(queues)), queues)
+    queue["replica"] = np.arange(len(queue)) - np.repeat(stage["first_queue"].astype(np.int64), queues)
+    queue["first_worker"] = per_queue * queue["replica"]
+    queue["first_list"] = np.cumsum(levels) - levels
+    waiters = np.zeros(int(levels.sum()), dtype=WAITERS)
+    waiters["head"] = waiters["tail"] = NONE
+    idle = np.full(int(words.sum()), draws.MASK, dtype=np.uint64)
+    if len(idle):
+        idle[np.cumsum(words) - 1] >>= ((64 - per_queue % 64) % 64).astype(np.uint64)
+    return queue, waiters, idle
+
+
+def _caches(machine: Machine, stage: Records) -> tuple[Records, Records]:
+    caches = stage["caches"].astype(np.int64)
+    keys = np.repeat([s.cache_keys for s in machine.stages], caches)
+    cache = np.zeros(len(keys), dtype=CACHE)
+    cache["first"] = np.cumsum(keys) - keys
+    cache["head"] = cache["tail"] = NONE
+    entry = np.zeros(int(keys.sum()), dtype=ENTRY)
+    entry["written"] = -1
+    entry["fetching"] = NONE
+    return cache, entry
