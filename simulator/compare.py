@@ -7,9 +7,11 @@ other. The interval is of the paired differences, which are much less noisy than
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cases import outcomes
 from cases.errors import RunError
 from simulator.report import milliseconds
 from simulator.results import Interval, SimulationResult
@@ -19,12 +21,13 @@ FIGURES = ("mean", "p50", "p95", "p99", "p999", "availability")
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure of both designs and b - a: latencies in ms, availability as a share."""
+    """A figure of both designs and b - a: latencies in ms, availability as a share, outcomes in their own unit."""
 
     name: str
     a: float | None
     b: float | None
     difference: Interval
+    unit: str | None = None  # of an outcome
 
     @property
     def decided(self) -> bool:
@@ -33,8 +36,8 @@ class Difference:
         return low is not None and high is not None and (low > 0 or high < 0)
 
     def sentence(self, second: str) -> str:
-        """'evening_peak is slower at p99 by 31 ms, 95 % interval 24 ms to 38 ms'."""
-        a, b = _figure(self.name, self.a), _figure(self.name, self.b)
+        """'evening_peak is slower at p99 by 31 ms, 95 % interval 24 to 38 ms'."""
+        a, b = self._text(self.a), self._text(self.b)
         value, low, high = self.difference
         if value is None:
             return f"{self.name}: {a} and {b}; no difference can be given"
@@ -43,13 +46,29 @@ class Difference:
         if low is None or high is None:
             return f"{self.name}: {a} and {b}; one replication gives no interval"
         if not self.decided:
-            ends = f"{_figure(self.name, low)} to {_figure(self.name, high)}"
+            ends = _from_to(self._text(low), self._text(high))
             return f"{self.name}: a tie within the noise, {a} and {b}, 95 % interval of the difference {ends}"
-        near, far = (_figure(self.name, end) for end in sorted((abs(low), abs(high))))
-        size = f"by {_figure(self.name, abs(value))}, 95 % interval {near} to {far}"
+        near, far = (self._text(end) for end in sorted((abs(low), abs(high))))
+        size = f"by {self._text(abs(value))}, 95 % interval {_from_to(near, far)}"
+        if self.unit is not None:
+            return f"{second} has {'more' if value > 0 else 'less'} {self.name} {size}"
         if self.name == "availability":
             return f"{second} answers {'more' if value > 0 else 'fewer'} requests, {size}"
         return f"{second} is {'slower' if value > 0 else 'faster'} at {self.name} {size}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of the contract."""
+        found = {"a": self.a, "b": self.b, "difference": self.difference.as_json(), "decided": self.decided}
+        return found if self.unit is None else {"unit": self.unit} | found
+
+    def _text(self, value: float | None) -> str:
+        if self.unit is not None:
+            return "no value" if value is None else outcomes.with_unit(value, self.unit)
+        if value is None:
+            return "no answer"
+        if self.name == "availability":
+            return f"{value * 100:.4g} %"
+        return f"-{milliseconds(-value)}" if value < 0 else milliseconds(value)
 
 
 @dataclass(frozen=True)
@@ -62,6 +81,7 @@ class Comparison:
     seed: int
     replications: int
     differences: tuple[Difference, ...]
+    outcomes: dict[str, Difference]
     cost: tuple[float | None, float | None]  # USD per hour
     keys: tuple[str, str]
 
@@ -70,9 +90,28 @@ class Comparison:
         """Compare two results of the same case, seed and number of replications (RunError otherwise)."""
         if (a.case, a.seed, a.replications) != (b.case, b.seed, b.replications):
             raise RunError("two results can be compared when case, seed and replications are the same; run both again")
-        differences = tuple(_difference(name, a, b) for name in FIGURES)
-        costs = (a.cost_usd_per_hour, b.cost_usd_per_hour)
-        return cls(a.case, first, second, a.seed, a.replications, differences, costs, (a.key, b.key))
+        return cls(
+            case=a.case,
+            a=first,
+            b=second,
+            seed=a.seed,
+            replications=a.replications,
+            differences=tuple(difference(name, a, b) for name in FIGURES),
+            outcomes={
+                name: _difference(one.label, one.by_replication, b.outcomes[name].by_replication, one.unit)
+                for name, one in a.outcomes.items()
+                # A design may give an outcome another unit: then there is nothing to subtract.
+                if name in b.outcomes and b.outcomes[name].unit == one.unit
+            },
+            cost=(a.cost_usd_per_hour, b.cost_usd_per_hour),
+            keys=(a.key, b.key),
+        )
+
+    @property
+    def cost_difference(self) -> float | None:
+        """USD per hour, b - a: no luck is in it."""
+        a, b = self.cost
+        return None if a is None or b is None else b - a
 
     def as_json(self) -> dict[str, Any]:
         """What `simulator compare --json` prints; a difference is b - a."""
@@ -83,32 +122,35 @@ class Comparison:
             "keys": {"a": self.keys[0], "b": self.keys[1]},
             "seed": self.seed,
             "replications": self.replications,
-            "differences": {
-                d.name: {"a": d.a, "b": d.b, "difference": d.difference.as_json(), "decided": d.decided}
-                for d in self.differences
-            },
-            "cost_usd_per_hour": {"a": self.cost[0], "b": self.cost[1]},
+            "differences": {d.name: d.as_json() for d in self.differences},
+            "cost_usd_per_hour": {"a": self.cost[0], "b": self.cost[1], "difference": self.cost_difference},
+            "outcomes": {name: d.as_json() for name, d in self.outcomes.items()},
         }
 
     def report(self) -> str:
         """For reading in a terminal."""
         lines = [f"{self.b} against {self.a}: {self.replications} replications on the same luck (seed {self.seed})"]
-        lines += [f"  {d.sentence(self.b)}" for d in self.differences]
-        if None not in self.cost:
-            lines.append(f"  cost ${self.cost[0]:,.2f}/hour and ${self.cost[1]:,.2f}/hour")
+        lines += [f"  {d.sentence(self.b)}" for d in (*self.differences, *self.outcomes.values())]
+        if self.cost_difference is not None:
+            more = self.cost_difference
+            change = "the same" if not more else f"${abs(more):,.2f}/hour {'more' if more > 0 else 'less'}"
+            lines.append(f"  cost ${self.cost[0]:,.2f}/hour and ${self.cost[1]:,.2f}/hour, {change}")
         return "\n".join(lines)
 
 
-def _difference(name: str, a: SimulationResult, b: SimulationResult) -> Difference:
-    pairs = list(zip(a.by_replication[name], b.by_replication[name], strict=True))
-    differences = [None if x is None or y is None else y - x for x, y in pairs]
-    means = (Interval.of([x for x, _ in pairs]).value, Interval.of([y for _, y in pairs]).value)
-    return Difference(name, *means, Interval.of(differences, least=-math.inf))
+def difference(name: str, a: SimulationResult, b: SimulationResult) -> Difference:
+    """Of one of the FIGURES, paired by replication."""
+    return _difference(name, a.by_replication[name], b.by_replication[name])
 
 
-def _figure(name: str, value: float | None) -> str:
-    if value is None:
-        return "no answer"
-    if name == "availability":
-        return f"{value * 100:.4g} %"
-    return f"-{milliseconds(-value)}" if value < 0 else milliseconds(value)
+def _difference(name: str, a: Sequence[float | None], b: Sequence[float | None], unit: str | None = None) -> Difference:
+    differences = [None if x is None or y is None else y - x for x, y in zip(a, b, strict=True)]
+    least = -math.inf
+    means = (Interval.of(a, least).value, Interval.of(b, least).value)
+    return Difference(name, *means, Interval.of(differences, least), unit)
+
+
+def _from_to(low: str, high: str) -> str:
+    """'24 to 38 ms': a unit that both have is said once."""
+    number, _, unit = low.partition(" ")
+    return f"{number} to {high}" if unit and high.partition(" ")[2] == unit else f"{low} to {high}"

@@ -1,4 +1,4 @@
-"""One function: simulate(plan) -> SimulationResult."""
+"""Run a plan: `simulate` all of its replications, or as many as an interval takes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import math
 import os
 import threading
 import time
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 
 from cases.errors import RunError
 from simulator.control import Progress, check_wall, replicate
-from simulator.measure import Recorder, summarise
-from simulator.plan import Engine, Plan, window
-from simulator.results import SimulationResult
+from simulator.measure import Recorder, Totals, summarise
+from simulator.plan import MOST_REPLICATIONS, Engine, Plan, window
+from simulator.results import Interval, SimulationResult
+
+FIRST = 5  # replications, before their spread is looked at
 
 
 def choose_engine(wanted: Engine) -> str:
@@ -36,51 +39,113 @@ def simulate(
     `workers`, the number of threads (by default one a core; the reference plane holds the interpreter, so it gets one).
     """
     chosen = choose_engine(engine)
-    threads = 1 if chosen == "simpy" else workers or os.cpu_count() or 1
-    replications = _Replications(plan, chosen, progress)
-    if threads == 1 or plan.run.replications == 1:
-        recorders = [replications.run(r) for r in range(plan.run.replications)]
-    else:
-        recorders = replications.run_all(min(threads, plan.run.replications))
-    return summarise(plan, chosen, recorders)
+    replications = _Replications(plan, chosen, progress, workers)
+    replications.upto(plan.run.replications)
+    return replications.summary()
+
+
+def simulate_until(
+    plan: Plan,
+    precision: float,
+    most: int = MOST_REPLICATIONS,
+    engine: Engine = "auto",
+    progress: Progress = lambda _: None,
+    workers: int | None = None,
+) -> SimulationResult:
+    """Run replications until the 95 % interval of a percentile is narrow: its half-width at most `precision` (a share).
+
+    The percentile is the first latency objective's, else p99. It begins with five replications (fewer only if `most`
+    is less), keeps those done, and aims for the number that the spread seen so far asks for, at most doubling it: the
+    interval shrinks with the square root of their number (Law, Simulation Modeling and Analysis, section 9.4.1). It
+    stops at `most`. The result is that of a plain run of as many replications, but for a note.
+    """
+    if not 0 < precision < math.inf:
+        raise RunError(f"a precision of {precision:g} cannot be had; write for example '5%'")
+    if not 2 <= most <= MOST_REPLICATIONS:
+        raise RunError(f"an interval needs from 2 to {MOST_REPLICATIONS:,} replications, not {most:,}")
+    percent = next((o.percentile for o in plan.case.objectives if o.percentile is not None), 99.0)
+    replications = _Replications(plan, choose_engine(engine), progress, workers)
+    count, name = min(FIRST, most), f"p{percent:g}"
+    while True:
+        replications.upto(count)
+        interval = Interval.of([r.percentile(percent) for r in replications.recorders], least=-math.inf)
+        if interval.value is None or interval.high is None:
+            note = f"no interval of {name}: it falls among requests without an answer ({count} replications)"
+            break
+        half = (interval.high - interval.value) / interval.value if interval.value else 0.0
+        reached = f"the 95 % interval of {name} is ±{half * 100:.3g} % after {count} replications"
+        if half <= precision:
+            note = f"{reached}; asked for was ±{precision * 100:.3g} %"
+            break
+        if count >= most:
+            note = f"{reached}, the most that was allowed; asked for was ±{precision * 100:.3g} %"
+            break
+        count = min(max(count + 1, math.ceil(min(count * (half / precision) ** 2, 2.0 * count))), most)
+    result = replications.summary()
+    return replace(result, notes=(note, *result.notes))
 
 
 class _Replications:
     """The replications of one run, wherever they run."""
 
-    def __init__(self, plan: Plan, engine: str, progress: Progress) -> None:
+    def __init__(self, plan: Plan, engine: str, progress: Progress, workers: int | None) -> None:
         self._plan, self._engine, self._progress = plan, engine, progress
+        self._threads = 1 if engine == "simpy" else workers or os.cpu_count() or 1
         self._started = time.monotonic()
-        self._shares = [0.0] * plan.run.replications
+        self._shares: list[float] = []
+        self._told = 0.0
         self._stop = threading.Event()
+        self._lock, self._telling = threading.Lock(), threading.Lock()
+        self._totals = Totals(plan.network.machine.client)
+        self.recorders: list[Recorder] = []
 
-    def run(self, replication: int) -> Recorder:
+    def upto(self, count: int) -> None:
+        """Run those that are missing of the first `count`, here and now or in threads."""
+        missing = range(len(self.recorders), count)
+        self._shares += [0.0] * len(missing)
+        threads = min(self._threads, len(missing))
+        self.recorders += [self._run(r) for r in missing] if threads <= 1 else self._in_threads(missing, threads)
+
+    def summary(self) -> SimulationResult:
+        """The result: that of a plan with as many replications as were run."""
+        run = replace(self._plan.run, replications=len(self.recorders))
+        return summarise(replace(self._plan, run=run), self._engine, self.recorders, self._totals)
+
+    def _run(self, replication: int) -> Recorder:
         """One replication, here and now."""
 
         def share(done: float) -> None:
             if self._stop.is_set():
                 raise _StoppedError
             self._shares[replication] = done
-            self._progress(math.fsum(self._shares) / len(self._shares))
+            with self._telling:
+                # What was done is not taken back when more replications are asked for.
+                self._told = max(self._told, math.fsum(self._shares) / len(self._shares))
+                self._progress(self._told)
 
         def tick() -> None:
             check_wall(self._started)
             share(self._shares[replication])
 
         measured = window(self._plan.network.profile, self._plan.run, replication, tick)
-        return replicate(self._plan, replication, self._engine, measured, share, tick)
+        recorder = replicate(self._plan, replication, self._engine, measured, share, tick)
+        with self._lock:
+            self._totals.take(recorder)
+        return recorder
 
-    def run_all(self, threads: int) -> list[Recorder]:
-        """All of them in threads; the error of the first to fail is raised."""
+    def _in_threads(self, replications: range, threads: int) -> list[Recorder]:
+        """Some of them in threads; the error of the first to fail is raised."""
         with ThreadPoolExecutor(threads, thread_name_prefix="replication") as pool:
+            futures: list[Future[Recorder]] = []
             try:
-                futures = [pool.submit(self.run, r) for r in range(self._plan.run.replications)]
+                futures += [pool.submit(self._run, r) for r in replications]
                 done, _ = wait(futures, return_when=FIRST_EXCEPTION)
                 for future in done:
                     future.result()
                 return [future.result() for future in futures]
-            finally:
+            except BaseException:
                 self._stop.set()  # when somebody gives up, nobody goes on
+                raise
 
 
 class _StoppedError(Exception):
