@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from cases import files
+from cases import files, fits
 from cases.cli import Commands, case_options
 from cases.errors import StagecraftError
 from cases.sheets import judged_claims, sheet_json, sheet_text
@@ -35,12 +35,14 @@ def list_command(as_json: bool) -> None:
 @cli.command()
 @click.argument("cases", nargs=-1, required=True)
 def check(cases: tuple[str, ...]) -> None:
-    """Check case files (or ids): every problem of each, with file and line."""
+    """Check case files (or ids): every problem of each, with file and line; else how near its fits come."""
     wrong = []
     for reference in cases:
         try:
             case = files.open_case(reference)
             click.echo(f"{reference}: fine ({len(case.stages)} stages, {len(case.estimates)} estimates)")
+            for line in fits.described(case):
+                click.echo(f"  {line}")
         except StagecraftError as error:
             wrong.append(str(error))
     if wrong:

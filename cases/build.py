@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
-from cases import design, path_check, sheet_check
-from cases.design import Tree
+from cases import design, outcomes, path_check, sheet_check
 from cases.errors import CaseError, DesignError, Problem, not_among, shown
 from cases.explain import explained, path_of
 from cases.fields import Reading
 from cases.references import References, point, read_sheet
 from cases.spec import MOST_COUNTS, Case
 from cases.texts import Texts
+from cases.tree import Tree
 from estimators.errors import FormulaError
 from estimators.units import Dimension, Quantity, Range, Units
 
@@ -96,6 +96,8 @@ def _built(tree: Tree, before: Case | None) -> Case:
             problems += _unknown_paths(tree)
         raise CaseError(dict.fromkeys(problems)) from None
     case.made_of(tree, texts, sheet)
+    if not problems:  # outcomes are computed with the sheet
+        problems += outcomes.check(case)
     problems += path_check.check(case)
     if before is None:
         problems += _too_much(case)

@@ -2,7 +2,8 @@
 
 A path is dotted: `stages.ranking.replicas`, `assumptions.page_loads.value`, `objectives.0.at_most`. Items of a list
 are called by their `name` where they have one, else by number. A change is a path and a text, as in the file;
-applying one builds the whole case anew, so that all rules hold. 'none' takes a value away.
+applying one builds the whole case anew, so that all rules hold. 'none' takes a value away, '{after: 20 ms}' sets a
+group.
 """
 
 from __future__ import annotations
@@ -11,52 +12,16 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from cases.errors import DesignError, Problem, near, shown, unfit
-from cases.language import fields, keys_at, model_at
+from cases.errors import CaseError, DesignError, Problem, near, shown, unfit
+from cases.language import fields, has_short_form, keys_at, model_at
+from cases.tree import Plain, Tree, child, index_of, steps
+from cases.yaml_reader import parse
 
-Tree = dict[str, Any]
 MOST_CHANGES = 200
 MOST_GUESSES = 5  # bad paths of one design for which the right one is looked for: it takes milliseconds each
 LONGEST_TEXT = 2_000
 REMOVED = "none"  # the text that takes a value away
 FIXED = ("format", "id", "designs", "knobs")  # what a design may not change
-
-
-class Plain(str):
-    """A text written without quotes: '1' of it is a number in JSON, 'true' a truth."""
-
-    __slots__ = ()
-
-
-def key_of(items: list[Any], index: int) -> str:
-    """What an item of a list is called in paths."""
-    item = items[index]
-    name = item.get("name") if isinstance(item, dict) else None
-    return name if isinstance(name, str) and name else str(index)
-
-
-def index_of(items: list[Any], step: str) -> int | None:
-    """The number of the item that is called so."""
-    return next((i for i in range(len(items)) if key_of(items, i) == step), None)
-
-
-def steps(node: Any) -> list[str]:
-    """The names of the next step of a path."""
-    if isinstance(node, dict):
-        return [str(key) for key in node]
-    if isinstance(node, list):
-        return [key_of(node, i) for i in range(len(node))]
-    return []
-
-
-def child(node: Any, step: str) -> Any:
-    """The node one step further (KeyError)."""
-    if isinstance(node, dict):
-        return node[step]
-    index = index_of(node, step) if isinstance(node, list) else None
-    if index is None:
-        raise KeyError(step)
-    return node[index]
 
 
 def get(tree: Tree, path: str, guess: bool = True) -> Any:
@@ -140,8 +105,9 @@ def _group(node: Any, path: str) -> str:
 def changed(tree: Tree, changes: Mapping[str, str]) -> Tree:
     """A copy of the tree with the changes; DesignError with every one that cannot be made.
 
-    A value that was left out may be added, also in a group that was left out. A group may be taken away but not
-    replaced; one whose last value is taken away goes too.
+    A value that was left out may be added, also in a group that was left out. A group is set as a whole by
+    '{key: value}', and by a single text where the language has a short form; one whose last value is taken away goes
+    too.
     """
     after, problems = attempted(tree, changes)
     if problems:
@@ -194,19 +160,42 @@ def _set(node: Any, way: list[str], place: int, text: str) -> Any:
         raise _Refused
     if step not in node and (not last or text.strip() == REMOVED) and not _may_stand(way, place):
         raise _Refused
+    here = node.get(step, {})
     if not last:
-        value: Any = _set(node.get(step, {}), way, place + 1, text)
+        # Of a group that a text stands for ('2 s'), a key replaces the text.
+        value: Any = _set(
+            {} if isinstance(here, str) and has_short_form(way[: place + 1]) else here, way, place + 1, text
+        )
     elif text.strip() == REMOVED:
         value = {}
-    elif is_names(node.get(step)):
+    elif text.lstrip().startswith("{") and not isinstance(here, list):
+        value = _mapping(text)
+    elif is_names(here):
         value = [Plain(name.strip()) for name in text.split(",")]
-    elif isinstance(node.get(step), dict | list):
-        raise _Refused(_group(node[step], ".".join(way)))
+    elif isinstance(here, list) or (isinstance(here, dict) and here and not has_short_form(way)):
+        raise _Refused(_group(here, ".".join(way)))
     else:
         value = Plain(text)
     if value == {}:
         return {key: kept for key, kept in node.items() if key != step}
     return {**node, step: value}
+
+
+def _mapping(text: str) -> Tree:
+    """A group written as '{key: value}'. Groups may stand in it, lists of groups may not: paths could not name them."""
+    try:
+        found = parse(text, "").tree
+    except CaseError as error:
+        raise _Refused(f"{shown(text)}: {error.problems[0].message}") from None
+    if not isinstance(found, dict) or not found:
+        raise _Refused(f"{shown(text)} is not a group of keys; write for example '{{after: 20 ms}}'")
+    waiting: list[Any] = [found]
+    for node in waiting:  # grows while it is walked
+        if isinstance(node, dict):
+            waiting += node.values()
+        elif isinstance(node, list) and not is_names(node):
+            raise _Refused(f"{shown(text)} holds a list of groups; that can only be changed in the file")
+    return found
 
 
 def _may_stand(way: list[str], place: int) -> bool:
@@ -218,8 +207,9 @@ def _may_stand(way: list[str], place: int) -> bool:
 def differences(before: Tree, after: Tree) -> dict[str, str]:
     """The changes that make `after` of `before`."""
     old, new = dict(leaves(before)), dict(leaves(after))
-    changes = {path: text for path, text in new.items() if old.get(path) != text}
-    return changes | {path: REMOVED for path in old if path not in new}
+    # Away first: where a text gives way to a group, or a group to a text, the place must be free.
+    removed = {path: REMOVED for path in old if path not in new}
+    return removed | {path: text for path, text in new.items() if old.get(path) != text}
 
 
 def parse_changes(texts: Iterable[str]) -> dict[str, str]:

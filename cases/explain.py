@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from cases import language
-from cases.design import Tree, key_of
 from cases.errors import Problem, near, shown
+from cases.tree import Tree, key_of
 
 MOST_EXPLAINED = 200
 

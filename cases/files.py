@@ -11,10 +11,12 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from cases.build import apply, build, design_changes
-from cases.design import Plain, Tree, parse_changes
+from cases.design import parse_changes
 from cases.errors import CaseError, Problem, near, shown
+from cases.measured import with_times
 from cases.schema import schema
 from cases.spec import Case
+from cases.tree import Plain, Tree
 from cases.yaml_reader import MOST_BYTES, Document, parse
 
 __all__ = [
@@ -41,16 +43,21 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]{1,15})?")
 
 def load(path: Path, name: str = "") -> Case:
     """Read and check a case file; CaseError with file and line for each problem. `name`: of the file in messages."""
-    return loads(_text(path), name or path.name)
+    return loads(_text(path), name or path.name, path.parent)
 
 
-def loads(text: str, name: str) -> Case:
-    """`load` for a text; `name` stands for the file in messages."""
+def loads(text: str, name: str, folder: Path | None = None) -> Case:
+    """`load` for a text; `name` stands for the file in messages. Measured times are read from `folder` only."""
     document = parse(text, name)
+    problems: list[Problem] = []
+    tree = document.tree if folder is None else with_times(document.tree, folder, problems)
     try:
-        return build(document.tree)
+        case = build(tree)
     except CaseError as error:
-        raise document.error(list(error.problems)) from None
+        problems += error.problems
+    if problems:
+        raise document.error(problems) from None
+    return case
 
 
 def _text(path: Path) -> str:

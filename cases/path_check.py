@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from cases import stage_check
-from cases.design import Tree
 from cases.errors import Problem, not_among, shown
 from cases.spec import Case, Stage
+from cases.tree import Tree
 from cases.words import MOST_NAMES
 
 MOST_WORKERS = 5_000_000

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cases import design
-from cases.design import Tree
 from cases.errors import Consequence, DesignError, Problem, near, shown
 from cases.spec import Case
 from cases.texts import Texts
+from cases.tree import Tree
 from estimators.errors import FormulaError
 from estimators.formula import Formula
 from estimators.sheet import Assumption, Estimate, Sheet

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema, model_validator
 
+from cases import fits
 from cases.fields import (
     DURATION,
     Duration,
@@ -120,15 +121,12 @@ class Spread(Noun):
         percentiles = [p for p in (self.p50, self.p95, self.p99) if p is not None]
         if percentiles and (self.p50 is None or self.p95 is None):
             raise wrong("percentiles are 'p50' and 'p95', and 'p99' if it is known; write 'p50: 8 ms, p95: 30 ms'")
-        if percentiles and self.kind not in FITTED:
-            raise wrong(
-                f"percentiles are fitted by a lognormal, gamma or pareto {what}, not by "
-                f"{article(self.kind)} one; choose one of these, or write 'mean'"
-            )
-        if percentiles != sorted(set(percentiles)):
-            raise wrong("percentiles ascend: p50 below p95 below p99; write for example 'p50: 8 ms, p95: 30 ms'")
         if percentiles and self.cv is not None:
             raise wrong("percentiles say what 'cv' would say; leave 'cv' out")
+        try:
+            fits.fitted(self)
+        except ValueError as error:
+            raise wrong(str(error)) from None
         if self.kind == "empirical" and (self.times is None or self.cv is not None):
             raise wrong(f"an empirical {what} has 'times' and no 'cv'; write for example 'times: [12 ms, 15 ms]'")
         if self.kind != "empirical" and self.times is not None:

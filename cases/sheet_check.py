@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cases.design import Tree
 from cases.errors import Problem, not_among
 from cases.references import entries
 from cases.texts import Texts
+from cases.tree import Tree
 from estimators.errors import FormulaError
 
 

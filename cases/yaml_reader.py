@@ -23,8 +23,8 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
-from cases.design import Plain, index_of
 from cases.errors import CaseError, Problem, shown, unfit
+from cases.tree import Plain, index_of
 
 MOST_BYTES = 512 * 1024
 MOST_VALUES = 20_000
