@@ -184,10 +184,11 @@ def _refused(case: Case, where: str, changes: Mapping[str, str]) -> Iterator[Pro
 def _placed(where: str, changes: Mapping[str, str], error: DesignError) -> Iterator[Problem]:
     """A design's problems at the changes that they are about, else at the design."""
     for problem in error.problems or [Problem("", str(error))]:
-        if problem.path in changes:
-            yield Problem(f"{where}.{problem.path}", problem.message)
-        else:
-            yield Problem(where, str(problem))
+        change = next((path for path in changes if f"{problem.path}.".startswith(f"{path}.")), None)
+        if change == problem.path:
+            yield Problem(f"{where}.{change}", problem.message)
+        else:  # a key of a group that was set as a whole, or a rule that the change breaks elsewhere
+            yield Problem(f"{where}.{change}" if change else where, str(problem))
 
 
 def _check_knobs(case: Case) -> Iterator[Problem]:

@@ -73,7 +73,10 @@ def _message(error: Any, location: list[Any]) -> str:
 def _unknown_key(location: list[Any]) -> str:
     model = language.model_at(location[:-1])
     known = language.fields(model) if model else {}
-    meant = near(str(location[-1]), known)
+    key = str(location[-1])
+    # 'limit' beside 'queue' is meant for it.
+    inside = (one for one in known if key in language.keys_at([*location[:-1], one]))
+    meant = next((f"{one}.{key}" for one in inside), None) or near(key, known)
     there_are = ", ".join(key for key, field in known.items() if not language.comes_later(field))
     return f"is not a key here; {f'did you mean {meant!r}?' if meant else f'there are {there_are}'}"
 

@@ -72,7 +72,7 @@ def _fit(kind: str, stated: tuple[tuple[int, float], ...]) -> Fit:
     average, cv, nearest = _FITS[kind](shares, np.log([at for _, at in stated]))
     if not cv <= WIDEST_FIT:
         raise ValueError(
-            f"so far apart, these percentiles make a {kind} of cv {cv:,.0f}, whose mean hangs on visits that hardly "
+            f"so far apart, these percentiles make a {kind} of cv {cv:.3g}, whose mean hangs on visits that hardly "
             "ever come; write measured 'times' with 'kind: empirical', or closer percentiles with 'stragglers'"
         )
     return Fit(

@@ -163,6 +163,7 @@ def _items(case: Case) -> Iterator[Problem]:
     if len(brought) > 1:
         both = " and ".join(sorted(brought))
         yield Problem("workload.classes", f"they bring along different items: {both}; let them bring the same")
+    yield from _visits_as_items(case)
     received: dict[str, tuple[set[str], set[str]]] = {}  # by stage: nouns, and who gave the items
     handed_on: dict[str, tuple[set[str], set[str]]] = {}
     for stage in in_order(case.stages):
@@ -190,6 +191,17 @@ def _items(case: Case) -> Iterator[Problem]:
             origin = {stage.name} if stage.gives.count else set()
             noun = {stage.gives.noun} if stage.gives.noun and stage.gives.count else set()
         handed_on[stage.name] = noun, origin
+
+
+def _visits_as_items(case: Case) -> Iterator[Problem]:
+    """Who pays by the request pays for visits, so that no items may be called so."""
+    message = f"'{VISIT}' is what every visit is one of, not what it carries; call the items something else"
+    for one in case.workload.classes:
+        if one.items is not None and one.items.mean.noun == VISIT:
+            yield Problem(f"workload.classes.{one.name}.items", message)
+    for stage in case.stages:
+        if stage.gives is not None and stage.gives.noun == VISIT and stage.gives.count:
+            yield Problem(f"stages.{stage.name}.gives", message)
 
 
 def counts_visits(case: Case, stage: Stage) -> bool:

@@ -78,6 +78,8 @@ def _plain(node: Any, names: bool = False) -> Any:
     if not isinstance(kept.get("default", ""), str | int):
         del kept["default"]
     kinds = [one for one in kept.get("anyOf", []) if one != {"type": "null"}]
+    if kinds:
+        kept["anyOf"] = kinds
     if len(kinds) == 1:
         del kept["anyOf"]
         kept = {key: value for key, value in kinds[0].items() if key != "title"} | kept

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from cases.errors import shown
 from cases.fields import (
@@ -313,6 +313,10 @@ class Person(Noun):
 
 class Stage(Noun):
     """One stage of the request path."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["replicas"]}, {"required": ["external"]}, {"required": ["person"]}]}
+    )
 
     EXAMPLE = "{name: gateway, replicas: 1, service: {kind: exponential, mean: 12 ms}}"
 

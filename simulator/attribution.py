@@ -236,13 +236,13 @@ class Walk:
             answers = [v.answer for v in copies if v.outcome == VisitEnd.ANSWERED]
             if answers:
                 yield min(answers)
-            elif fallback < NEVER and all(v.outcome in _FAILED for v in copies):
+            elif fallback < NEVER and _all_failed(copies):
                 yield max(v.answer for v in copies) + fallback
 
     def _failures(self, s: int, shards: Mapping[int, Sequence[Visit]]) -> Iterator[int]:
         if self._stages[s].fallback == NEVER:
             for copies in shards.values():
-                if all(v.outcome in _FAILED for v in copies):
+                if _all_failed(copies):
                     yield max(v.answer for v in copies)
 
     def _awaited(self, parts: Mapping[int, _Part], owner: int, end: int) -> _Part | None:
@@ -250,6 +250,7 @@ class Walk:
         found = self._settled_at([parts[s] for s in self._last[owner]], end)
         found = found or self._settled_at(list(parts.values()), end)
         found = found or [part for part in parts.values() if part.called <= end < part.settled and part.shards]
+        found = found or [part for part in parts.values() if self._may_back_off(part)]
         return max(found, key=_progress) if found else None
 
     def _trigger(self, parts: Mapping[int, _Part], part: _Part, called: int) -> _Part | None:
@@ -258,9 +259,14 @@ class Walk:
         return max(found, key=_progress) if found else None
 
     def _settled_at(self, parts: Sequence[_Part], time: int) -> list[_Part]:
-        """A stage that is late may have been about to try again, which its visits do not show."""
+        """Those settled at an instant, at the latest because it was too late."""
         exact = [part for part in parts if part.settled == time]
-        return exact or [p for p in parts if p.shards and p.called + self._stages[p.stage].late_after == time]
+        late = [part for part in parts if part.called + self._stages[part.stage].late_after == time]
+        return exact or [part for part in late if self._may_back_off(part)]
+
+    def _may_back_off(self, part: _Part) -> bool:
+        """Whether what looks failed may have been about to be tried again: a backoff does not show in the visits."""
+        return self._stages[part.stage].attempts > 1 and any(map(_all_failed, part.shards.values()))
 
     def _alone(
         self, parts: Mapping[int, _Part], awaited: Sequence[int], last: _Part, end: int, joined: int | None = None
@@ -290,15 +296,21 @@ class Walk:
         since = end
         if last and part.answered:
             shard = last[0]
-            earlier = sorted(time for other, time in known.items() if other != shard and time <= end)
-            if stage.quorum > 1 and len(earlier) >= stage.quorum - 1:
-                since = earlier[stage.quorum - 2]
+            others = sorted(time for other, time in known.items() if other != shard and time <= end)
+            if stage.quorum > 1 and len(others) >= stage.quorum - 1:
+                since = others[stage.quorum - 2]
         else:
             missing = [shard for shard in part.shards if known.get(shard, NEVER) > end]
+            missing = missing or [shard for shard, copies in part.shards.items() if _all_failed(copies)]
             shard = missing[0] if missing else min(part.shards)
-            if len(missing) == 1 and known:
-                since = max(time for time in known.values() if time <= end)
+            earlier = [time for time in known.values() if time <= end]
+            if len(missing) == 1 and earlier and stage.quorum == stage.shards:
+                since = max(earlier)
         yield from _marked(self._call(part.shards[shard], part.stage, begin, end), since)
+
+
+def _all_failed(copies: Sequence[Visit]) -> bool:
+    return all(v.outcome in _FAILED for v in copies)
 
 
 def _progress(part: _Part) -> tuple[bool, int]:

@@ -513,6 +513,8 @@ def open_scope(st: State, v: Number, now: int) -> None:
         part.answered_before = 0
         part.answered = 0
         part.open_calls = 0
+    for p in range(SLOT(s * clock.parts + SLOT(stage.calls)), SLOT((s + SLOT(1)) * clock.parts)):
+        st.part[p].late = NOT_YET  # left by a larger scope
 
 
 @inlined
@@ -749,7 +751,6 @@ def join(st: State, v: Number, now: int) -> Number:
         turn_away(clock, stage, st.visit, st.agenda, v)
     elif stage.endless:
         visit.replica = 0
-        visit.worker = 0
         what = 1
     else:
         q = stage.first_queue
@@ -1327,8 +1328,7 @@ def advance(st: State, until: int) -> int:
             if what == 1:
                 stage = st.stage[visit.stage]
                 if not expired(clock, stage, st.request, st.visit, st.agenda, joining, now):
-                    if stage.endless == 0:
-                        visit.worker = take_idle(st.queue[visit.queue], st.idle)
+                    visit.worker = SLOT(0) if stage.endless else take_idle(st.queue[visit.queue], st.idle)
                     starting = joining
             elif what == 2:
                 batching = visit.queue

@@ -80,12 +80,15 @@ def test_a_value_that_was_left_out_may_be_added() -> None:
         },
     )
     gateway = case.stage("gateway")
-    assert gateway.timeout == 0.05
+    assert gateway.timeout is not None
+    assert gateway.timeout.mean == 0.05
     assert gateway.cache is not None
     assert (gateway.cache.hit_ratio, gateway.cache.hit_time) == (0.25, 0.0001)
     assert case.stage("slate").queue.limit == 10
     assert case.run.seed == 7
-    assert apply(desk(), {"client.timeout": "1 s"}).client.timeout == 1
+    patience = apply(desk(), {"client.timeout": "1 s"}).client.timeout
+    assert patience is not None
+    assert patience.mean == 1
 
 
 def test_none_takes_a_value_or_a_group_away() -> None:
@@ -97,6 +100,61 @@ def test_none_takes_a_value_or_a_group_away() -> None:
     assert refused("stages.ranking.service", "none") == (
         "stages.ranking.service: is missing; write for example 'service: {kind: lognormal, mean: 12 ms, cv: 0.8}'"
     )
+
+
+PATH = files.load(Path(__file__).parent / "good" / "request_path.yaml")
+
+
+def test_a_group_is_set_as_a_whole() -> None:
+    """Added, replaced, and set key by key, also where a single text stands for it."""
+    case = apply(
+        PATH,
+        {
+            "stages.gateway.hedge": "{after: 20 ms, budget: 5 %}",
+            "stages.gateway.retries.attempts": "3",
+            "stages.gateway.retries.budget": "0.1",
+            "stages.search.service": "{kind: exponential, mean: 5 ms}",
+            "stages.ranking.timeout.kind": "exponential",
+            "stages.ranking.timeout.mean": "100 ms",
+            "client.timeout": "2 s",
+            "stages.ads.external": "true",
+            "stages.scorer.external.errors": "1 %",
+            "stages.refill.when": "{share: 5 %}",
+        },
+    )
+    gateway, ranking = case.stage("gateway"), case.stage("ranking")
+    assert gateway.hedge is not None
+    assert (gateway.hedge.after, gateway.hedge.budget) == (0.02, 0.05)
+    assert gateway.retries is not None
+    assert (gateway.retries.attempts, gateway.retries.budget) == (3, 0.1)
+    assert (case.stage("search").service.kind, case.stage("search").service.stragglers) == ("exponential", None)
+    assert ranking.timeout is not None
+    assert (ranking.timeout.kind, ranking.timeout.mean) == ("exponential", 0.1)
+    assert case.client.timeout is not None
+    assert (case.client.timeout.kind, case.client.timeout.mean) == ("constant", 2.0)
+    assert case.stage("ads").external is not None
+    assert case.stage("ads").external.rate_limit is None
+    assert case.stage("scorer").external.errors == 0.01
+    assert case.stage("refill").when.share == 0.05
+    assert design.changed(PATH.tree, design.differences(PATH.tree, case.tree)) == case.tree
+    assert design.changed(case.tree, design.differences(case.tree, PATH.tree)) == PATH.tree
+    back = apply(case, {"stages.gateway.hedge": "none", "stages.gateway.retries": "none"})
+    assert (back.stage("gateway").hedge, back.stage("gateway").retries) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "stages.profile_store.retries.budget", "stages.gateway.queue.order", "stages.search.shards",
+        "stages.ranking.hedge.after", "stages.ranking.timeout", "stages.profile.cache.zipf", "stages.ads.external.errors",
+        "stages.reviewer.person.answers", "workload.classes.paid.share", "client.retries.attempts",
+    ],
+)  # fmt: skip
+def test_paths_that_knobs_turn(path: str) -> None:
+    assert design.text_at(PATH.tree, path) if "order" not in path else path in {"stages.gateway.queue.order"}
+    value = {"order": "fifo", "attempts": "3", "share": "20 %", "zipf": "1.1", "shards": "40"}
+    key = path.rpartition(".")[2]
+    apply(PATH, {path: value.get(key, "50 ms" if key in ("after", "timeout") else "50 %")})
 
 
 def test_a_list_of_names_is_one_text() -> None:
@@ -124,8 +182,16 @@ def test_a_list_of_names_is_one_text() -> None:
         ("ranking.replicas", "3", "ranking.replicas: is not a path of this case; did you mean 'stages.ranking.replicas'?"),
         ("stages.gateway.cach.hit_ratio", "3", "stages.gateway.cach.hit_ratio: is not a path of this case; did you mean 'stages.gateway.cache'?"),
         ("stages.gateway.cache.hit_rate", "5 %", None),
-        ("stages.ranking.retries", "3", "stages.ranking.retries: 'retries' is part of the case language but not simulated yet: it comes with 'the request path in full'; leave it out for now"),
-        ("stages.ranking.retries.attempts", "3", "stages.ranking.retries: 'retries' is part of the case language but not simulated yet: it comes with 'the request path in full'; leave it out for now"),
+        ("stages.ranking.retries", "3", "stages.ranking.retries: is '3', and a group of keys is wanted; write for example 'retries: {attempts: 3, backoff: 10 ms, budget: 10 %}'"),
+        ("stages.ranking.retries.attempts", "1", "stages.ranking.retries.attempts: '1' is out of bounds: a number of attempts (the first included) is from 2 to 10; write for example '3'"),
+        ("stages.ranking.retries.budget", "10 %", "stages.ranking.retries.attempts: is missing; write for example 'attempts: 3'"),
+        ("stages.ranking.autoscaling", "on", "stages.ranking.autoscaling: 'autoscaling' is part of the case language but not simulated yet: it comes with 'the world around the requests'; leave it out for now"),
+        ("stages.ranking.hedge", "{after: 20 ms", None),
+        ("stages.ranking.hedge", "{}", None),
+        ("stages.ranking.hedge", "{after: !!python/none 1}", "stages.ranking.hedge: '{after: !!python/none 1}': tags ('tag:yaml.org,2002:python/none') are not read; leave it out"),
+        ("stages.ranking.hedge", "{after: 20 ms, budged: 1 %}", "stages.ranking.hedge.budged: is not a key here; did you mean 'budget'?"),
+        ("workload", "{kind: schedule, steps: [{for: 10 s, rate: 5/s}]}", "workload: '{kind: schedule, steps: [{for: 10 s, rate: 5/s}]}' holds a list of groups; that can only be changed in the file"),
+        ("stages.ranking.limit", "5", "stages.ranking.limit: is not a key here; did you mean 'queue.limit'?"),
         ("stages.ranking.queue", "5", "stages.ranking.queue: is a group, not a value; name a value in it, for example stages.ranking.queue.limit"),
         ("stages.ranking", "none", None),
         ("stages.ranking.after.0", "slate", None),

@@ -35,7 +35,8 @@ def test_an_estimate_an_assumption_and_a_path() -> None:
     case = apply(
         rated("= mean_rate"), {"stages.desk.timeout": "= answer_time", "stages.desk.hop": "= stages.desk.timeout"}
     )
-    assert (case.stages[0].timeout, case.stages[0].hop) == (0.005, 0.005)
+    assert case.stages[0].timeout is not None
+    assert (case.stages[0].timeout.mean, case.stages[0].hop) == (0.005, 0.005)
 
 
 def test_spaces_do_not_matter() -> None:

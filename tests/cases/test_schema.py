@@ -45,8 +45,9 @@ def test_it_accepts_good_files(path: Path) -> None:
     [
         "unknown_key", "unknown_key_at_the_top", "nothing_stated", "list_at_the_top", "value_for_a_group",
         "group_for_a_list", "list_for_a_value", "zero_replicas", "half_a_replica", "unknown_balancing",
-        "later_balancing_hash", "later_field_retries", "later_required_false", "later_top_level", "later_queue_order",
-        "later_workload_diurnal", "bad_name", "unknown_format", "design_with_a_list",
+        "later_top_level", "later_workload_diurnal", "bad_name", "unknown_format", "design_with_a_list", "no_replicas",
+        "queue_order_in_other_words", "queue_sheds_in_other_words", "hedge_as_a_duration", "retries_as_a_number",
+        "external_in_other_words", "when_unknown", "timeout_without_kind", "cancel_in_other_words", "batch_of_one",
     ],
 )  # fmt: skip
 def test_it_refuses_what_the_loader_refuses(stem: str) -> None:
@@ -57,6 +58,19 @@ def test_it_refuses_what_the_loader_refuses(stem: str) -> None:
 @pytest.mark.parametrize("value", [4, "4", "20k", "4 replicas", "= desks"])
 def test_numbers_and_texts_of_whole_numbers(value: Any) -> None:
     jsonschema.validate(value, SCHEMA["$defs"]["Stage"]["properties"]["replicas"])
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("timeout", "2 s"), ("timeout", {"kind": "exponential", "mean": "2 s"}), ("when", "cache.miss"),
+        ("when", {"share": "1 %"}), ("external", True), ("external", {"errors": "1 %"}), ("required", False),
+        ("balancing", "least outstanding"), ("balancing", "hash"),
+    ],
+)  # fmt: skip
+def test_short_forms_and_long_ones(key: str, value: Any) -> None:
+    schema = {"$defs": SCHEMA["$defs"], **SCHEMA["$defs"]["Stage"]["properties"][key]}
+    jsonschema.validate(value, schema)
 
 
 @pytest.mark.parametrize("value", ["10 ms", "= answer_time", 0.5])
