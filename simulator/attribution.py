@@ -259,10 +259,17 @@ class Walk:
         return max(found, key=_progress) if found else None
 
     def _settled_at(self, parts: Sequence[_Part], time: int) -> list[_Part]:
-        """Those settled at an instant, at the latest because it was too late."""
+        """Those settled at an instant; where a backoff leaves open when that was, those that may have been."""
         exact = [part for part in parts if part.settled == time]
-        late = [part for part in parts if part.called + self._stages[part.stage].late_after == time]
-        return exact or [part for part in late if self._may_back_off(part)]
+        return exact or [part for part in parts if self._may_back_off(part) and time in self._instants(part)]
+
+    def _instants(self, part: _Part) -> Iterator[int]:
+        """When a stage may have been settled without a quorum: it was late, or a shard failed."""
+        stage = self._stages[part.stage]
+        yield part.called + stage.late_after
+        for copies in part.shards.values():
+            if _all_failed(copies):
+                yield max(v.answer for v in copies) + (stage.fallback if stage.fallback < NEVER else 0)
 
     def _may_back_off(self, part: _Part) -> bool:
         """Whether what looks failed may have been about to be tried again: a backoff does not show in the visits."""
@@ -301,8 +308,9 @@ class Walk:
                 since = others[stage.quorum - 2]
         else:
             missing = [shard for shard in part.shards if known.get(shard, NEVER) > end]
-            missing = missing or [shard for shard, copies in part.shards.items() if _all_failed(copies)]
-            shard = missing[0] if missing else min(part.shards)
+            failed = [shard for shard, copies in part.shards.items() if _all_failed(copies)]
+            decisive = [shard for shard in failed if max(v.answer for v in part.shards[shard]) == end]
+            shard = min(decisive or missing or failed or part.shards)
             earlier = [time for time in known.values() if time <= end]
             if len(missing) == 1 and earlier and stage.quorum == stage.shards:
                 since = max(earlier)

@@ -843,8 +843,9 @@ def choose(st: State, v: Number) -> Number:
                 if st.queue[other_q].load < load:
                     best = other_q
                     load = st.queue[best].load
-    if visit.copy:
-        twin = st.call[visit.call].first
+    call = st.call[visit.call]
+    if visit.copy and call.state == UNDER_WAY and call.second == v:
+        twin = call.first
         if twin != NONE and st.visit[twin].queue == best:
             best = SLOT(best + SLOT(1))
             if best == SLOT(stage.first_queue + stage.queues):

@@ -696,8 +696,9 @@ class SimPyRequests:
     def _choose(self, visit: Visiting) -> Queue:
         stage, queues = visit.stage, visit.stage.queues
         chosen = self._balance(visit)
-        if visit.copy:
-            twin = visit.call.copies[0]
+        call = visit.call
+        if visit.copy and call.state == UNDER_WAY and call.copies[1] is visit:
+            twin = call.copies[0]
             if twin is not None and twin.queue is chosen:
                 chosen = queues[(chosen.replica + 1) % len(queues)]
         stage.choices += 1

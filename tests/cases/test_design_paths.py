@@ -143,18 +143,18 @@ def test_a_group_is_set_as_a_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("path", "text"),
     [
-        "stages.profile_store.retries.budget", "stages.gateway.queue.order", "stages.search.shards",
-        "stages.ranking.hedge.after", "stages.ranking.timeout", "stages.profile.cache.zipf", "stages.ads.external.errors",
-        "stages.reviewer.person.answers", "workload.classes.paid.share", "client.retries.attempts",
+        ("stages.profile_store.retries.budget", "50 %"), ("stages.gateway.queue.order", "fifo"),
+        ("stages.search.shards", "40"), ("stages.ranking.hedge.after", "50 ms"), ("stages.ranking.timeout", "50 ms"),
+        ("stages.profile.cache.zipf", "1.1"), ("stages.ads.external.errors", "50 %"),
+        ("stages.reviewer.person.answers", "50 %"), ("workload.classes.paid.priority", "3"),
+        ("client.retries.attempts", "3"), ("stages.refill.when", "cache.miss"), ("stages.ranking.cancel", "none"),
     ],
 )  # fmt: skip
-def test_paths_that_knobs_turn(path: str) -> None:
-    assert design.text_at(PATH.tree, path) if "order" not in path else path in {"stages.gateway.queue.order"}
-    value = {"order": "fifo", "attempts": "3", "share": "20 %", "zipf": "1.1", "shards": "40"}
-    key = path.rpartition(".")[2]
-    apply(PATH, {path: value.get(key, "50 ms" if key in ("after", "timeout") else "50 %")})
+def test_paths_that_knobs_turn(path: str, text: str) -> None:
+    after = apply(PATH, {path: text})
+    assert text == "none" or design.text_at(after.tree, path) == text
 
 
 def test_a_list_of_names_is_one_text() -> None:
