@@ -19,7 +19,7 @@ from estimators.units import Units
 MOST_BYTES = 2 * 1024 * 1024
 LONGEST_NAME = 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
-_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _UNITS = ("ns", "us", "ms", "s")
 _EXAMPLE = "a line with 'ms', then a number on each line; or '12.5 ms' on each line"
 
