@@ -183,7 +183,7 @@ class Walk:
         # The last thing that was waited for, then what that had waited for, and so on; latest first.
         upto, alone = end, self._alone(parts, self._last[owner.stage], part, end)
         while True:
-            since = max(begin, min(part.called, upto))
+            since = max(begin, min(part.called, upto)) if part.shards else upto  # a stage not called takes no time
             yield from _marked(self._part(part, since, upto), alone)
             trigger = self._trigger(parts, part, since)
             if trigger is None:
@@ -247,29 +247,32 @@ class Walk:
 
     def _awaited(self, parts: Mapping[int, _Part], owner: int, end: int) -> _Part | None:
         """What was waited for at `end`: of the last stages the one settled then, else the last called one open then."""
-        found = self._settled_at([parts[s] for s in self._last[owner]], end)
-        found = found or self._settled_at(list(parts.values()), end)
+        found = self._settled_at(parts, self._last[owner], end) or self._settled_at(parts, list(parts), end)
         found = found or [part for part in parts.values() if part.called <= end < part.settled and part.shards]
         found = found or [part for part in parts.values() if self._may_back_off(part)]
         return max(found, key=_progress) if found else None
 
     def _trigger(self, parts: Mapping[int, _Part], part: _Part, called: int) -> _Part | None:
         """The stage whose settling called another one; None: nothing comes before."""
-        found = self._settled_at([parts[s] for s in self._before[part.stage]], called)
+        found = self._settled_at(parts, self._before[part.stage], called)
         return max(found, key=_progress) if found else None
 
-    def _settled_at(self, parts: Sequence[_Part], time: int) -> list[_Part]:
-        """Those settled at an instant; where a backoff leaves open when that was, those that may have been."""
-        exact = [part for part in parts if part.settled == time]
-        return exact or [part for part in parts if self._may_back_off(part) and time in self._instants(part)]
+    def _settled_at(self, parts: Mapping[int, _Part], stages: Sequence[int], time: int) -> list[_Part]:
+        """Those of some stages that were settled at an instant; where backoffs leave that open, those that may be."""
+        exact = [parts[s] for s in stages if parts[s].settled == time]
+        return exact or [parts[s] for s in stages if self._may_settle(parts, parts[s], time)]
 
-    def _instants(self, part: _Part) -> Iterator[int]:
-        """When a stage may have been settled without a quorum: it was late, or a shard failed."""
+    def _may_settle(self, parts: Mapping[int, _Part], part: _Part, time: int) -> bool:
+        """Whether it may have been settled then: it was late, a shard failed or answered, or it was not called."""
         stage = self._stages[part.stage]
-        yield part.called + stage.late_after
-        for copies in part.shards.values():
-            if _all_failed(copies):
-                yield max(v.answer for v in copies) + (stage.fallback if stage.fallback < NEVER else 0)
+        if not part.shards:
+            return bool(self._settled_at(parts, self._before[part.stage], time))
+        if not self._may_back_off(part):
+            return False
+        extra = stage.fallback if stage.fallback < NEVER else 0
+        failures = [max(v.answer for v in c) + extra for c in part.shards.values() if _all_failed(c)]
+        answers = [v.answer for c in part.shards.values() for v in c if v.outcome == VisitEnd.ANSWERED]
+        return time in (part.called + stage.late_after, *failures, *answers)
 
     def _may_back_off(self, part: _Part) -> bool:
         """Whether what looks failed may have been about to be tried again: a backoff does not show in the visits."""
