@@ -14,6 +14,7 @@ from typing import Any
 import simpy
 
 from cases.errors import RunError
+from simulator.machine import Ints
 from simulator.measure import Recorder
 from simulator.plan import WALL_SECONDS, Plan, Window
 from simulator.plane import EventLimitReachedError, RequestPlane
@@ -40,18 +41,18 @@ class KernelEnvironment(simpy.Environment):
 
 
 def environment(
-    plan: Plan, replication: int, engine: str, limit: int, tick: Callable[[], None]
+    plan: Plan, replication: int, engine: str, limit: int, tick: Callable[[], None], traced: Ints | None = None
 ) -> tuple[simpy.Environment, RequestPlane]:
-    """The clock and the request plane of one replication."""
+    """The clock and the request plane of one replication; `traced`: numbers of the requests whose visits it keeps."""
     arrivals = ArrivalStream(plan.network.profile, plan.run.seed, replication)
     machine = plan.network.machine
     if engine == "simpy":
         env = simpy.Environment(initial_time=0)
-        return env, SimPyRequests(env, machine, arrivals, limit=limit, tick=tick)
+        return env, SimPyRequests(env, machine, arrivals, traced=traced, limit=limit, tick=tick)
     from simulator.requests_compiled import CompiledRequests  # numba takes its time to import
 
     kernel = KernelEnvironment(initial_time=0)
-    kernel.plane = CompiledRequests(machine, arrivals, limit=limit, tick=tick)
+    kernel.plane = CompiledRequests(machine, arrivals, traced=traced, limit=limit, tick=tick)
     return kernel, kernel.plane
 
 
@@ -86,14 +87,26 @@ def observe(
         progress(1.0)
 
 
-def replicate(plan: Plan, replication: int, engine: str, window: Window, progress: Progress, tick: Tick) -> Recorder:
-    """Run one replication to its end. `tick` is called every so many events; it may raise, as `progress` may."""
+def replicate(
+    plan: Plan,
+    replication: int,
+    engine: str,
+    window: Window,
+    progress: Progress,
+    tick: Tick,
+    slowest: int = 0,
+    traced: Ints | None = None,
+) -> Recorder:
+    """Run one replication to its end. `tick` is called every so many events; it may raise, as `progress` may.
+
+    The recorder remembers so many of the `slowest` requests, and the trace of the requests `traced` (their numbers).
+    """
     limit = plan.event_limit(window)
-    env, plane = environment(plan, replication, engine, limit, tick)
-    recorder = Recorder(plan, window, keep_timeline=replication == 0)
+    env, plane = environment(plan, replication, engine, limit, tick, traced)
+    recorder = Recorder(plan, window, keep_timeline=replication == 0, replication=replication, slowest=slowest)
     try:
         env.run(until=env.process(observe(env, plane, plan, recorder, progress)))
     except EventLimitReachedError as reached:
         recorder.cut_short(reached.at, plane, limit)
-    recorder.finish(plane)
+    recorder.finish(plane, traced=traced is not None)
     return recorder
