@@ -227,7 +227,9 @@ def _edge(timeout: Patience | None, retries: Retries | None, tables: _Tables) ->
         "timeout_table": NOBODY if patience is None or patience.kind == "constant" else tables.row(patience),
         "attempts": again.attempts,
         "backoff": backoff,
-        "backoff_longest": LONGEST_BACKOFF * backoff if again.longest is None else nanoseconds(again.longest),
+        "backoff_longest": min(LONGEST_BACKOFF * backoff, NEVER)
+        if again.longest is None
+        else nanoseconds(again.longest),
         "jitter": again.jitter,
         "retry_budget": _budget(again.budget),
     }
@@ -282,8 +284,8 @@ def _service(case: Case, stage: Stage, tables: _Tables) -> _Part:
     external = None if stage.external is None else stage.external.errors
     return {
         # The table has mean 1, stragglers included; what they add is in the times.
-        "floor": nanoseconds(service.mean(spec) * unit.scale),
-        "per_item": nanoseconds((spec.per_item or 0.0) * unit.scale),
+        "floor": min(nanoseconds(service.mean(spec) * unit.scale), NEVER),
+        "per_item": min(nanoseconds((spec.per_item or 0.0) * unit.scale), NEVER),
         "counts_visits": int(counts_visits(case, stage)),
         "table": tables.row(spec),
         "batch_size": 1 if batch is None else batch.size,
