@@ -152,7 +152,7 @@ class Recorder:
         for kind, tally in enumerate(self.classes):
             tally.take(latencies[answered.kind == kind])
         if self.slowest is not None:
-            self.slowest.take(answered.number, latencies)
+            self.slowest.take(answered)
         self._buffer.append(latencies)
         self._buffered += len(latencies)
         if self._buffered >= _FLUSH:
@@ -303,24 +303,22 @@ class _Slowest:
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._numbers: Ints = np.zeros(0, dtype=np.int64)
-        self._latencies: Ints = np.zeros(0, dtype=np.int64)
+        self._held: list[Ended] = []
+        self._count = 0
 
-    def take(self, numbers: Ints, latencies: Ints) -> None:
+    def take(self, ended: Ended) -> None:
         """Some more requests. Keeps up to twice as many, so that sorting is rare."""
-        self._numbers = np.concatenate([self._numbers, numbers])
-        self._latencies = np.concatenate([self._latencies, latencies])
-        if len(self._numbers) > 2 * self.most + _FLUSH:
-            self._cut()
+        self._held.append(ended)
+        self._count += len(ended.number)
+        if self._count > 2 * self.most + _FLUSH:
+            self._held = [self.found()]
+            self._count = len(self._held[0].number)
 
-    def _cut(self) -> None:
-        first = np.lexsort((self._numbers, -self._latencies))[: self.most]
-        self._numbers, self._latencies = self._numbers[first], self._latencies[first]
-
-    def found(self) -> tuple[Ints, Ints]:
-        """Numbers and latencies (ns), the slowest first."""
-        self._cut()
-        return self._numbers, self._latencies
+    def found(self) -> Ended:
+        """The slowest first."""
+        every = Ended(*(np.concatenate(column) for column in zip(*self._held, strict=True)))
+        first = np.lexsort((every.number, every.arrival - every.end))[: self.most]
+        return Ended(*(column[first] for column in every))
 
 
 def _by_outcome(ended: Ended) -> Ints:

@@ -313,7 +313,7 @@ def milliseconds(value: float | None) -> str:
     if value is None:
         return "–"
     for limit, factor, unit in ((0.001, 1e6, "ns"), (1.0, 1e3, "µs"), (1e3, 1.0, "ms")):
-        if value < limit:
+        if value < limit * 0.9995:  # 999.6 µs is 1 ms to three digits
             return f"{value * factor:.3g} {unit}" if value >= 1e-6 else "0 ms"
     return f"{value / 1e3:,.3g} s" if value < 1e6 else f"{value / 1e3:,.0f} s"
 
