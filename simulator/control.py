@@ -8,12 +8,13 @@ the kernel up to each control instant before it goes there. So control is writte
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import simpy
 
 from cases.errors import RunError
+from simulator import draws, service
 from simulator.machine import Ints
 from simulator.measure import Recorder
 from simulator.plan import WALL_SECONDS, Plan, Window
@@ -41,9 +42,9 @@ class KernelEnvironment(simpy.Environment):
 
 
 def environment(
-    plan: Plan, replication: int, engine: str, limit: int, tick: Callable[[], None], traced: Ints | None = None
+    plan: Plan, replication: int, engine: str, limit: int, tick: Tick, traced: Ints | None = None
 ) -> tuple[simpy.Environment, RequestPlane]:
-    """The clock and the request plane of one replication; `traced`: numbers of the requests whose visits it keeps."""
+    """The clock and the request plane of one replication. `traced`: numbers of the requests to trace."""
     arrivals = ArrivalStream(plan.network.profile, plan.run.seed, replication)
     machine = plan.network.machine
     if engine == "simpy":
@@ -54,6 +55,49 @@ def environment(
     kernel = KernelEnvironment(initial_time=0)
     kernel.plane = CompiledRequests(machine, arrivals, traced=traced, limit=limit, tick=tick)
     return kernel, kernel.plane
+
+
+def surroundings(env: simpy.Environment, plane: RequestPlane, plan: Plan, replication: int) -> None:
+    """Start what happens around the requests by itself: slow periods, outages, opening hours."""
+    network = plan.network
+
+    def periods(stage: int, purpose: str, every: int, lasts: int) -> Iterator[tuple[int, int]]:
+        name = draws.name_hash(f"{network.names[stage]} {purpose}")
+        return service.periods(plan.run.seed, replication, name, every, lasts)
+
+    def slow(stage: int, times: float) -> Callable[[bool], None]:
+        return lambda on: plane.set_factor(stage, times if on else 1.0)
+
+    def out(stage: int) -> Callable[[bool], None]:
+        return lambda on: plane.set_outage(stage, on)
+
+    for s in network.slow_periods:
+        env.process(_now_and_then(env, periods(s.stage, "slow", s.every, s.lasts), slow(s.stage, s.times)))
+    for o in network.outages:
+        env.process(_now_and_then(env, periods(o.stage, "out", o.every, o.lasts), out(o.stage)))
+    for h in network.hours:
+        env.process(_opening_hours(env, plane, h.stage, h.open, h.of))
+
+
+def _now_and_then(
+    env: simpy.Environment, periods: Iterator[tuple[int, int]], switch: Callable[[bool], None]
+) -> Generator[simpy.Event, Any, None]:
+    for begin, end in periods:
+        yield env.timeout(begin - env.now)
+        switch(True)
+        yield env.timeout(end - begin)
+        switch(False)
+
+
+def _opening_hours(
+    env: simpy.Environment, plane: RequestPlane, stage: int, opened: int, of: int
+) -> Generator[simpy.Event, Any, None]:
+    """Open for the first part of each day; who is being served when it closes is served to the end."""
+    while opened < of:
+        yield env.timeout(opened)
+        plane.pause(stage, True, int(env.now))
+        yield env.timeout(of - opened)
+        plane.pause(stage, False, int(env.now))
 
 
 def check_wall(started: float) -> None:
@@ -103,6 +147,7 @@ def replicate(
     """
     limit = plan.event_limit(window)
     env, plane = environment(plan, replication, engine, limit, tick, traced)
+    surroundings(env, plane, plan, replication)
     recorder = Recorder(plan, window, keep_timeline=replication == 0, replication=replication, slowest=slowest)
     try:
         env.run(until=env.process(observe(env, plane, plan, recorder, progress)))

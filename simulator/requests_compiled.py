@@ -1505,7 +1505,7 @@ class CompiledRequests:
     def tally(self) -> StageTally:
         """What happened while measuring, by stage."""
         counts: dict[str, Any] = {name: self._column(name) for name in COUNTS}
-        sums = {name: self._sum(name) for name in SUMS}
+        sums: dict[str, Any] = {name: self._sum(name) for name in SUMS}
         return StageTally(calls=self._column("calls_made"), **counts, **sums, waits=self._state.waits.copy())
 
     def trace(self) -> Trace:
