@@ -386,7 +386,7 @@ def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder], totals: To
         if cost is None or not offered_per_s
         else cost / (offered_per_s * 3600) * 1e6,
         outcomes=meant,
-        notes=(*_notes(plan, recorders), *problems),
+        notes=(*_notes(plan, recorders, list(stages.values())), *problems),
         events=sum(r.events for r in recorders),
         offered_per_s=offered_per_s,
         by_replication=figures | {"availability": tuple(r.availability() for r in recorders)},
@@ -578,7 +578,7 @@ def _measures(plan: Plan, recorder: Recorder) -> dict[str, float | None]:
     return measures
 
 
-def _notes(plan: Plan, recorders: Sequence[Recorder]) -> list[str]:
+def _notes(plan: Plan, recorders: Sequence[Recorder], stages: Sequence[StageResult]) -> list[str]:
     """What a reader must know before believing the figures."""
     notes = []
     cut = [r.limit for r in recorders if r.limit is not None]
@@ -597,7 +597,8 @@ def _notes(plan: Plan, recorders: Sequence[Recorder]) -> list[str]:
             "the system is still filling; measure more requests"
         )
     elif not cut and _one_rate(plan, recorders):
-        said = unsteady([(r.part_sums, r.part_counts) for r in recorders])
+        overloaded = any(stage.lacks_replicas for stage in stages)
+        said = unsteady([(r.part_sums, r.part_counts) for r in recorders], overloaded)
         notes += [said] if said else []
     return notes
 

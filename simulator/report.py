@@ -10,7 +10,6 @@ from cases.spec import Case
 from simulator.results import Interval, ObjectiveResult, SimulationResult, StageResult
 
 SATURATED = 0.995
-OVERLOAD = 1.005  # of the capacity: beyond noise
 LITTLE = 0.05  # of the mean latency
 SECOND_TRIES = 1.1  # attempts per visit: more are worth a word
 FEW = "*"  # marks a percentile with too few requests behind it
@@ -113,7 +112,7 @@ def _lacking(result: SimulationResult) -> dict[str, float]:
     return {
         name: stage.replicas_needed
         for name, stage in result.stages.items()
-        if stage.replicas_needed is not None and stage.replicas_needed > stage.replicas * OVERLOAD
+        if stage.replicas_needed is not None and stage.lacks_replicas
     }
 
 

@@ -15,6 +15,7 @@ from simulator.semantics import RequestEnd
 from simulator.workload import SECOND
 
 CONFIDENCE = 0.95
+OVERLOAD = 1.005  # of the capacity: beyond noise
 
 
 class Interval(NamedTuple):
@@ -109,6 +110,11 @@ class StageResult:
     def needing(self, replicas: float | None) -> StageResult:
         """The same with the replicas that it needs."""
         return replace(self, replicas_needed=replicas)
+
+    @property
+    def lacks_replicas(self) -> bool:
+        """Whether it cannot do what is offered, beyond noise."""
+        return self.replicas_needed is not None and self.replicas_needed > self.replicas * OVERLOAD
 
     def as_json(self) -> dict[str, Any]:
         """The keys of the contract."""

@@ -25,8 +25,11 @@ MATTERS = 0.05  # of the mean latency: a smaller difference in a tenth moves the
 Parts = tuple[Whole, Ints]  # of a replication: sums of latencies (ns) and numbers of requests, by tenth of the window
 
 
-def unsteady(replications: Sequence[Parts]) -> str | None:
-    """A sentence when the window began before the system was steady, or never was; None when nothing shows that."""
+def unsteady(replications: Sequence[Parts], overloaded: bool) -> str | None:
+    """A sentence when the window began before the system was steady, or it never was; None when nothing shows that.
+
+    `overloaded`: it is known that no warm-up would do.
+    """
     first = _difference(replications, slice(0, 1), slice(1, PARTS))
     if first is None:
         return None
@@ -34,7 +37,7 @@ def unsteady(replications: Sequence[Parts]) -> str | None:
     later = _difference(replications, slice(1, middle), slice(middle, PARTS))
     early, rest = first
     took, then = milliseconds(early / 1e6), milliseconds(rest / 1e6)
-    if later is not None and (later[0] < later[1]) == (early < rest):
+    if overloaded or (later is not None and (later[0] < later[1]) == (early < rest)):
         way = "rising" if early < rest else "falling"
         return (
             f"latencies kept {way} throughout the window (mean {took} in its first tenth, {then} after): "
