@@ -321,7 +321,8 @@ class Walk:
 
 
 def _all_failed(copies: Sequence[Visit]) -> bool:
-    return all(v.outcome in _FAILED for v in copies)
+    """As far as the caller knew."""
+    return all(v.outcome in _FAILED and v.answer >= 0 for v in copies)
 
 
 def _progress(part: _Part) -> tuple[bool, int]:
