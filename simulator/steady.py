@@ -37,10 +37,9 @@ def unsteady(replications: Sequence[Parts], overloaded: bool) -> str | None:
     later = _difference(replications, slice(1, middle), slice(middle, PARTS))
     early, rest = first
     took, then = milliseconds(early / 1e6), milliseconds(rest / 1e6)
-    if overloaded or (later is not None and (later[0] < later[1]) == (early < rest)):
-        way = "rising" if early < rest else "falling"
+    if early < rest and (overloaded or (later is not None and later[0] < later[1])):
         return (
-            f"latencies kept {way} throughout the window (mean {took} in its first tenth, {then} after): "
+            f"latencies kept rising throughout the window (mean {took} in its first tenth, {then} after): "
             "this is no steady state, and the figures depend on the length of the run"
         )
     return (

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,17 @@ import pytest
 from click.testing import CliRunner, Result
 from small_cases import case, stage, text
 
+from cases.build import apply
 from cases.errors import RunError
-from cases.files import open_case
+from cases.files import loads, open_case
+from cases.outcomes import measures
+from cases.spec import Case
 from simulator import control
 from simulator.__main__ import cli
 from simulator.plan import plan
+from simulator.report import report
 from simulator.results import SimulationResult
-from simulator.run import simulate
+from simulator.run import simulate, simulate_until
 
 ROOT = Path(__file__).parents[2]
 CATALOG_CASE = "youtube_recommendations"
@@ -65,7 +71,7 @@ def printed(result: Result) -> dict[str, Any]:
 
 
 def test_the_contract() -> None:
-    """The keys of design.md section 5, and no other at the top but `notes`."""
+    """The keys that people script against, in their order; at the top there are also `notes`."""
     shown = printed(invoke(CATALOG_CASE, *QUICK, "--json"))
     top = [
         "case",
@@ -79,6 +85,8 @@ def test_the_contract() -> None:
         "objectives",
         "cost_usd_per_hour",
         "outcomes",
+        "cost_usd_per_million_requests",
+        "quality",
     ]
     assert [key for key in shown if key != "notes"] == top
     assert list(shown["requests"]) == [
@@ -92,7 +100,9 @@ def test_the_contract() -> None:
         "in_flight",
     ]
     assert list(shown["latency_ms"]) == ["mean", "p50", "p95", "p99", "p999"]
-    assert all(set(figure) == INTERVAL for figure in shown["latency_ms"].values())
+    few = {name for name, figure in shown["latency_ms"].items() if figure.pop("few", False)}
+    assert few == {"p99", "p999"}, "300 requests leave 3 beyond p99"
+    assert all(set(figure) == INTERVAL for figure in (*shown["latency_ms"].values(), shown["quality"]))
     for figures in shown["stages"].values():
         assert list(figures) == [
             "utilisation",
@@ -101,6 +111,16 @@ def test_the_contract() -> None:
             "service_ms",
             "queue_length",
             "attempts_per_visit",
+            "in_service",
+            "batch_wait_ms",
+            "items_mean",
+            "hit_ratio",
+            "error_share",
+            "retries",
+            "hedges",
+            "fallbacks",
+            "left_out",
+            "rejections",
         ]
         assert set(figures["wait_ms"]) == {"mean", "p99"}
         assert set(figures["service_ms"]) == {"mean"}
@@ -120,6 +140,219 @@ def test_both_engines_print_the_same_bytes_but_for_their_name_and_the_same_twice
     assert compiled.stdout == again.stdout
     assert simpy.stdout != compiled.stdout
     assert simpy.stdout.replace('"engine": "simpy"', '"engine": "compiled"') == compiled.stdout
+
+
+def test_few_samples_are_marked_and_explained(small: str) -> None:
+    """With ten measured requests of a replication beyond a percentile it is not marked."""
+    for requests, marked in (("199", {"p95", "p99", "p999"}), ("200", {"p99", "p999"}), ("1000", {"p999"})):
+        asked = ("--requests", requests, "--replications", "2")
+        shown = printed(invoke(small, *asked, "--json"))["latency_ms"]
+        assert {name for name, figure in shown.items() if figure.get("few")} == marked
+    text = invoke(small, *asked).output
+    assert "p999* " in text
+    assert "p99* " not in text
+    assert "fewer than ten measured requests" in text
+    assert "*" not in invoke(small, "--requests", "10000", "--replications", "1").output
+
+
+CLASSES = """  classes:
+    - {name: free, share: 75 %}
+    - {name: paid, share: 25 %, priority: 1}
+"""
+
+
+@pytest.mark.parametrize("drain", [30.0, 0.0])
+def test_classes_of_requests(drain: float) -> None:
+    """Each with its own figures; those that never ended are counted with their class, too."""
+    lines = text(
+        stage(service="{kind: exponential, mean: 9 ms}", queue="{order: class}"), workload="\n  kind: poisson\n"
+    )
+    lines = lines.replace("kind: poisson\n", "kind: poisson\n  rate: 105 request/s\n" + CLASSES)
+    lines = lines.replace("name: free, share: 75 %", "name: free, share: 75 %, priority: 2")
+    opened = loads(lines, "small.yaml")
+    result = simulate(plan(opened, requests=2_000, replications=3, drain=drain))
+    shown = result.as_json()
+    assert list(shown["classes"]) == ["free", "paid"]
+    free, paid = result.classes["free"], result.classes["paid"]
+    assert free.offered + paid.offered == result.requests["offered"]
+    assert free.answered + paid.answered == result.requests["completed"]
+    assert free.offered / result.requests["offered"] == pytest.approx(0.75, abs=0.03)
+    assert (free.offered > free.answered) == (drain == 0), "the free ones wait at the end"
+    assert set(shown["classes"]["paid"]) == {"offered", "answered", "latency_ms"}
+    assert (paid.latency_ms["p50"].value or 0) < (free.latency_ms["p50"].value or math.inf) / 2
+    assert "paid" in report(opened, result)
+
+
+def test_one_class_is_no_table_of_classes(small: str) -> None:
+    assert "classes" not in printed(invoke(small, *QUICK, "--json"))
+
+
+SECOND_TRIES = stage(
+    "back",
+    "{kind: exponential, mean: 5 ms}",
+    concurrency=4,
+    errors="10 %",
+    retries="{attempts: 2, backoff: 1 ms}",
+    fallback="{time: 1 ms, quality: 50 %}",
+    cache="{hit_ratio: 50 %, hit_time: 1 ms}",
+    price="$3.60/hour",
+)
+
+
+def test_second_tries_caches_and_quality_are_counted() -> None:
+    """Against what follows from a tenth of errors: 11 % of a visit more, a fallback for every hundredth request."""
+    opened = case(SECOND_TRIES, rate="100 request/s")
+    result = simulate(plan(opened, requests=20_000, replications=3))
+    back = result.stages["back"]
+    assert back.error_share == pytest.approx(0.1, rel=0.05)
+    assert back.hit_ratio == pytest.approx(0.5, rel=0.05)
+    assert back.attempts_per_visit == pytest.approx(1.1, rel=0.01)
+    assert back.retries == pytest.approx(0.1 * 60_000, rel=0.05)
+    assert back.fallbacks == pytest.approx(0.01 * 60_000, rel=0.15)
+    assert abs(result.requests["degraded"] - back.fallbacks) <= 3, "the window of requests is not that of visits"
+    assert result.quality.value == pytest.approx(1 - 0.5 * result.requests["degraded"] / 60_000, rel=1e-9)
+    assert result.cost_usd_per_million_requests == pytest.approx(3.6 / (result.offered_per_s * 3600) * 1e6)
+    assert back.batch_wait_mean_ms is None
+    text = report(opened, result)
+    assert "Quality of the answers: 0.99" in text
+    assert "per million requests" in text
+
+
+def test_batches_wait() -> None:
+    """Ten requests a second, batches of up to four after at most 200 ms: nearly all of the wait is for the batch."""
+    opened = case(stage(service="{kind: constant, mean: 1 ms}", batch="{size: 4, wait: 200 ms}"), rate="10 request/s")
+    seen = simulate(plan(opened, requests=2_000, replications=2)).stages["server"]
+    assert seen.batch_wait_mean_ms is not None
+    assert seen.wait_mean_ms is not None
+    assert 80 < seen.batch_wait_mean_ms < 200
+    assert seen.batch_wait_mean_ms <= seen.wait_mean_ms < seen.batch_wait_mean_ms + 1
+    # A worker serves several at once: their services overlap.
+    assert (seen.worker_ms or 0) < (seen.service_mean_ms or 0) / 2
+
+
+def test_others_systems_have_no_utilisation() -> None:
+    vendor = "{name: vendor, external: true, service: {kind: constant, mean: 100 ms}}"
+    opened = case(vendor, rate="50 request/s")
+    result = simulate(plan(opened, requests=2_000, replications=2))
+    assert result.stages["vendor"].utilisation is None
+    assert result.stages["vendor"].in_service == pytest.approx(5, rel=0.1)
+    assert "in service" in report(opened, result)
+
+
+def test_outcomes_are_computed_by_replication() -> None:
+    """From the whole way: every measure that the language knows is there, and the interval is of the outcome."""
+    opened = case(SECOND_TRIES, rate="100 request/s", extra="outcomes: {worth: {formula: quality * 10 USD, unit: USD}}")
+    names = " + ".join(f"0 * {name} / (1 {_unit(str(kind))})" for name, kind in measures(opened).items())
+    opened = apply(opened, {"outcomes.worth.formula": f"10 USD * (quality + {names})"})
+    result = simulate(plan(opened, requests=1_000, replications=4))
+    worth, quality = result.outcomes["worth"].interval, result.quality
+    assert worth == pytest.approx([10 * v for v in quality if v is not None])
+    assert result.as_json()["outcomes"]["worth"] == {**worth._asdict(), "unit": "USD"}
+    assert "worth" in report(opened, result)
+
+
+def _unit(dimension: str) -> str:
+    return {"1": "s/s", "1/s": "Hz"}.get(dimension, dimension)
+
+
+def test_an_outcome_without_a_value_is_noted() -> None:
+    opened = case(rate="0.5 request/s", extra="outcomes: {odd: {formula: 1 / share_failed}}")
+    result = simulate(plan(opened, requests=100, replications=2))
+    assert result.outcomes["odd"].interval == (None, None, None)
+    assert any("outcome odd has no value" in note for note in result.notes)
+
+
+# -- as many replications as it takes ---------------------------------------------------------------------------------
+
+
+def test_precision_takes_as_many_replications_as_are_needed() -> None:
+    """The result is that of a plain run of so many, but for the note; threads do not show."""
+    opened = case(stage(service="{kind: exponential, mean: 5 ms}"), rate="100 request/s")
+    planned = plan(opened, requests=1_000)
+    result = simulate_until(planned, 0.05)
+    assert 5 < result.replications < 200
+    p99 = result.latency_ms["p99"]
+    assert p99.value is not None
+    assert p99.high is not None
+    assert p99.high - p99.value <= 0.05 * p99.value
+    note, *others = result.notes
+    assert f"after {result.replications} replications" in note
+    assert "p99" in note
+    plain = simulate(plan(opened, requests=1_000, replications=result.replications), workers=1)
+    assert replace(result, notes=tuple(others)) == plain
+    assert simulate_until(planned, 0.05, workers=3).as_json() == result.as_json()
+
+
+def test_precision_is_of_the_percentile_that_is_asked_for_and_stops_at_the_most(small: str) -> None:
+    asked = (small, "--requests", "300", "--json", "--set", "objectives.0.percentile=50")
+    result = printed(invoke(*asked, "--precision", "0.0001", "--replications", "7"))
+    assert result["replications"] == 7
+    assert "p50" in result["notes"][0]
+    assert "the most that was allowed" in result["notes"][0]
+    assert printed(invoke(*asked, "--precision", "90%"))["replications"] == 5
+
+
+def test_precision_has_no_end_where_there_is_no_percentile() -> None:
+    opened = case(stage(queue="{limit: 0}"), rate="5 request/s")
+    result = simulate_until(plan(opened, requests=200), 0.05)
+    assert result.replications == 5
+    assert "no interval of p99" in result.notes[0]
+
+
+def test_progress_of_a_precise_run_never_goes_back() -> None:
+    seen: list[float] = []
+    opened = case(stage(service="{kind: exponential, mean: 5 ms}"), rate="100 request/s")
+    simulate_until(plan(opened, requests=500), 0.1, progress=seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+
+
+# -- whether the window was steady ------------------------------------------------------------------------------------
+
+
+def notes_on_warm_up(opened: Case, **asked: Any) -> list[str]:
+    """What a run says of its steadiness."""
+    result = simulate(plan(opened, **asked))
+    return [note for note in result.notes if "warm-up" in note or "steady" in note]
+
+
+COLD = stage(
+    service="{kind: constant, mean: 20 ms}",
+    concurrency=100,
+    cache="{keys: 5000, zipf: 0.5, hit_time: 1 ms}",
+)
+
+
+def test_a_warm_up_that_was_too_short_is_noted() -> None:
+    """A cold cache, measured from its first request; after enough of them it is quiet."""
+    lines = {"rate": "1000 request/s"}
+    cold = notes_on_warm_up(case(COLD, **lines, extra="run: {warm_up: 0 s}"), requests=50_000, replications=5)
+    assert len(cold) == 1
+    assert "the warm-up was too short" in cold[0]
+    assert "run.warm_up" in cold[0]
+    warm = notes_on_warm_up(case(COLD, **lines, extra="run: {warm_up: 120 s}"), requests=50_000, replications=5)
+    assert warm == []
+
+
+def test_an_overload_is_no_matter_of_the_warm_up() -> None:
+    opened = case(stage(service="{kind: exponential, mean: 11 ms}"), rate="100 request/s")
+    said = notes_on_warm_up(opened, requests=20_000, replications=5)
+    assert len(said) == 1
+    assert "kept rising" in said[0]
+    assert "run.warm_up" not in said[0]
+
+
+def test_steady_runs_are_not_doubted() -> None:
+    """A queue at 80 %, many times: at a level of one in a thousand none should warn."""
+    opened = case(stage(service="{kind: exponential, mean: 8 ms}"), rate="100 request/s", extra="run: {warm_up: 20 s}")
+    said = [notes_on_warm_up(opened, requests=4_000, replications=5, seed=seed) for seed in range(25)]
+    assert sum(map(len, said)) <= 1
+
+
+def test_a_load_that_is_meant_to_change_is_not_doubted() -> None:
+    workload = "{kind: schedule, steps: [{for: 30 s, rate: 20 request/s}, {for: 1 day, rate: 95 request/s}]}"
+    opened = case(stage(service="{kind: exponential, mean: 10 ms}"), workload=workload, extra="run: {warm_up: 1 s}")
+    assert notes_on_warm_up(opened, duration=200.0, replications=5) == []
 
 
 def test_another_seed_is_another_run(small: str) -> None:
@@ -168,6 +401,11 @@ def test_the_report_for_people(small: str) -> None:
 # -- bad input --------------------------------------------------------------------------------------------------------
 
 BAD = {
+    "precision nonsense": (CATALOG_CASE, "--precision", "fine"),
+    "precision 0": (CATALOG_CASE, "--precision", "0"),
+    "precision as a number of percent": (CATALOG_CASE, "--precision", "5"),
+    "precision nan": (CATALOG_CASE, "--precision", "nan%"),
+    "precision of one replication": (CATALOG_CASE, "--precision", "5%", "--replications", "1"),
     "unknown case": ("no_such_case",),
     "unknown path": (CATALOG_CASE, "--set", "stages.rankng.replicas=3"),
     "unknown design": (CATALOG_CASE, "--design", "half_feet"),
