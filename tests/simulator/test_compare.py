@@ -77,6 +77,48 @@ def test_no_difference_where_one_has_no_value(desk: Case) -> None:
     assert math.isclose(fewer.difference.value, (fewer.b or 0) - (fewer.a or 0), rel_tol=1e-9)
 
 
+WORTH = "outcomes: {worth: {formula: answered_rate * 1 USD/request, unit: USD/hour, label: revenue}}"
+
+
+def test_outcomes_are_compared_in_their_own_unit() -> None:
+    """A design that turns requests away earns less, on the same luck."""
+    one = case(stage("desk", "{kind: exponential, mean: 5 ms}"), rate="100 request/s", extra=WORTH)
+    a, b = result(one), result(apply(one, {"stages.desk.queue.limit": "0"}))
+    comparison = Comparison.of("a", "b", a, b)
+    worth = comparison.outcomes["worth"]
+    paired = np.array(b.outcomes["worth"].by_replication) - np.array(a.outcomes["worth"].by_replication)
+    low, high = stats.t.interval(0.95, len(paired) - 1, paired.mean(), stats.sem(paired))
+    assert worth.difference == pytest.approx((paired.mean(), low, high))
+    assert high < 0
+    assert "b has less revenue by" in worth.sentence("b")
+    assert "USD/hour" in worth.sentence("b")
+    assert comparison.as_json()["outcomes"]["worth"]["unit"] == "USD/hour"
+    assert "revenue" in comparison.report()
+
+
+def test_outcomes_in_different_units_are_not_subtracted() -> None:
+    one = case(rate="0.5 request/s", extra=WORTH)
+    comparison = Comparison.of("a", "b", result(one), result(apply(one, {"outcomes.worth.unit": "USD/day"})))
+    assert comparison.outcomes == {}
+
+
+def test_costs_have_no_luck() -> None:
+    one = case(stage("desk", "{kind: exponential, mean: 5 ms}", price="$2/hour"), rate="100 request/s")
+    more = apply(one, {"stages.desk.replicas": "3", "stages.desk.balancing": "shared"})
+    comparison = Comparison.of("a", "b", result(one), result(more))
+    assert comparison.cost_difference == pytest.approx(4)
+    assert "$4.00/hour more" in comparison.report()
+    same = Comparison.of("a", "a", result(one), result(one))
+    assert "the same" in same.report().splitlines()[-1]
+
+
+def test_the_sentence_says_a_shared_unit_once() -> None:
+    said = Difference("p99", 100.0, 69.0, Interval(-31.0, -38.0, -24.0)).sentence("b")
+    assert said == "b is faster at p99 by 31 ms, 95 % interval 24 to 38 ms"
+    said = Difference("p99", 1.0, 2.0, Interval(1.0, 0.5, 1.5)).sentence("b")
+    assert said == "b is slower at p99 by 1 ms, 95 % interval 500 µs to 1.5 ms"
+
+
 def test_only_like_is_compared(desk: Case) -> None:
     with pytest.raises(RunError, match="seed"):
         Comparison.of("a", "b", result(desk, seed=1), result(desk, seed=2))
@@ -85,10 +127,13 @@ def test_only_like_is_compared(desk: Case) -> None:
 def test_the_command() -> None:
     arguments = ["compare", "youtube_recommendations", "--a", "baseline", "--b", "fewer_rankers", "--requests", "2000"]
     answer = json.loads(CliRunner().invoke(cli, [*arguments, "--json"]).stdout)
-    assert set(answer) == {"case", "a", "b", "keys", "seed", "replications", "differences", "cost_usd_per_hour"}
+    keys = {"case", "a", "b", "keys", "seed", "replications", "differences", "cost_usd_per_hour", "outcomes"}
+    assert set(answer) == keys
+    assert all(set(one) == {"a", "b", "difference", "decided"} for one in answer["differences"].values())
     p99 = answer["differences"]["p99"]
     assert p99["difference"]["value"] == pytest.approx(p99["b"] - p99["a"])
-    assert answer["cost_usd_per_hour"]["b"] < answer["cost_usd_per_hour"]["a"]
+    cost = answer["cost_usd_per_hour"]
+    assert cost["difference"] == cost["b"] - cost["a"] < 0
     assert "on the same luck" in CliRunner().invoke(cli, arguments).stdout
     wrong = CliRunner().invoke(cli, ["compare", "youtube_recommendations", "--a", "baseline", "--b", "fewer_ranker"])
     assert wrong.exit_code == 1
