@@ -74,7 +74,7 @@ def mix(key: np.uint64, word: np.uint64) -> Number:
     return z ^ (z >> U31)
 
 
-@compiled
+@inlined
 def visit_word(name_hash: np.uint64, shard: Number, attempt: Number, copy: Number) -> Number:
     return name_hash + ((np.uint64(shard) << U5) | (np.uint64(attempt) << U1) | np.uint64(copy))
 
@@ -116,7 +116,7 @@ def key_of(thresholds: draws.Keys, first: int, keys: int, draw: np.uint64) -> Nu
     return SLOT(low)
 
 
-@compiled
+@inlined
 def bin_of(value: int) -> Number:
     unsigned = np.uint64(value)
     zeros = leading_zeros(unsigned)
@@ -125,21 +125,6 @@ def bin_of(value: int) -> Number:
 
 
 # -- events -----------------------------------------------------------------------------------------------------------
-
-
-@compiled
-def push(clock: Row, heap: Records, time: int, key: int, slot: Number, lane: Number) -> None:
-    i = np.uint64(clock.pending)
-    clock.pending += 1
-    while i > U0:
-        above = heap[(i - U1) >> U1]
-        if above.time < time or (above.time == time and above.key < key):
-            break
-        here = heap[i]
-        here.time, here.key, here.slot, here.lane = above.time, above.key, above.slot, above.lane
-        i = (i - U1) >> U1
-    here = heap[i]
-    here.time, here.key, here.slot, here.lane = time, key, slot, lane
 
 
 @compiled
@@ -160,6 +145,21 @@ def replace_first(clock: Row, heap: Records, time: int, key: int, slot: Number, 
         here.time, here.key, here.slot, here.lane = below_.time, below_.key, below_.slot, below_.lane
         i = child
         child = (i << U1) + U1
+    here = heap[i]
+    here.time, here.key, here.slot, here.lane = time, key, slot, lane
+
+
+@compiled
+def push(clock: Row, heap: Records, time: int, key: int, slot: Number, lane: Number) -> None:
+    i = np.uint64(clock.pending)
+    clock.pending += 1
+    while i > U0:
+        above = heap[(i - U1) >> U1]
+        if above.time < time or (above.time == time and above.key < key):
+            break
+        here = heap[i]
+        here.time, here.key, here.slot, here.lane = above.time, above.key, above.slot, above.lane
+        i = (i - U1) >> U1
     here = heap[i]
     here.time, here.key, here.slot, here.lane = time, key, slot, lane
 
@@ -213,7 +213,7 @@ def after_delay(
         lane.tail = t
 
 
-@compiled
+@inlined
 def then(clock: Row, agenda: Records, act: Number, slot: Number, worker: Number, identity: int) -> None:
     item = agenda[clock.agenda]
     clock.agenda += 1
@@ -223,7 +223,7 @@ def then(clock: Row, agenda: Records, act: Number, slot: Number, worker: Number,
 # -- workers and queues -----------------------------------------------------------------------------------------------
 
 
-@compiled
+@inlined
 def take_idle(queue: Row, idle: draws.Keys) -> Number:
     """The lowest idle worker of a queue."""
     queue.idle -= 1
@@ -237,7 +237,7 @@ def take_idle(queue: Row, idle: draws.Keys) -> Number:
     return SLOT(queue.first_worker + np.uint64(word) * np.uint64(64) + trailing_zeros(bits))
 
 
-@compiled
+@inlined
 def give_idle(queue: Row, idle: draws.Keys, worker: Number) -> None:
     queue.idle += 1
     queue.load -= 1
@@ -247,7 +247,7 @@ def give_idle(queue: Row, idle: draws.Keys, worker: Number) -> None:
     queue.low_word = min(queue.low_word, word)
 
 
-@compiled
+@inlined
 def enter(stage: Row, queue: Row, waiters: Records, visits: Records, v: Number, now: int) -> None:
     """To the end of its level."""
     visit = visits[v]

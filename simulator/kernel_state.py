@@ -44,7 +44,7 @@ def _records(wide: str, slots: str = "", keys: str = "", floats: str = "") -> np
 
 
 CLOCK = _records(
-    "now events checkpoint stopped first measuring traced answer_after deadline",
+    "now events sure checkpoint stopped first measuring traced answer_after deadline",
     "arrival arrivals pending ended rows agenda done classes stages parts calls client most longest_tow "
     "free_request free_requests free_visit free_visits free_timer free_timers free_scope free_scopes",
 )

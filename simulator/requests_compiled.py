@@ -185,7 +185,7 @@ def take_scope(clock: Row, scopes: Records) -> Number:
     return s
 
 
-@compiled
+@inlined
 def leave_scope(clock: Row, scopes: Records, s: Number) -> None:
     """One user less; without any it is free."""
     scope = scopes[s]
@@ -216,7 +216,7 @@ def attempt_by_client(st: State, r: Number, c: Number, now: int) -> Number:
     return v
 
 
-@compiled
+@inlined
 def copy(
     clock: Row, stage: Row, request: Row, call: Row, visits: Records,
     r: Number, c: Number, caller: Number, second: Number, key: np.uint64, now: int,
@@ -277,7 +277,7 @@ def patience(tables: draws.Floats, stage: Row, key: np.uint64) -> Number:
     return time
 
 
-@compiled
+@inlined
 def rounded(time: float) -> Number:
     """R13: to whole nanoseconds, at least one."""
     exact = time + 0.5
@@ -306,8 +306,10 @@ def attempt(st: State, c: Number, now: int) -> None:
     stage = st.stage[s]
     if call.attempt == SLOT(0):
         stage.calls_made += clock.measuring
-        stage.tokens = deposit(stage.tokens, stage.retry_budget)
-        stage.hedge_tokens = deposit(stage.hedge_tokens, stage.hedge_budget)
+        if stage.attempts > 1:
+            stage.tokens = deposit(stage.tokens, stage.retry_budget)
+        if stage.hedge_after < NEVER:
+            stage.hedge_tokens = deposit(stage.hedge_tokens, stage.hedge_budget)
     call.state = UNDER_WAY
     call.probe = 0
     admitted = True
@@ -575,16 +577,17 @@ def let_worker_go(clock: Row, stages: Records, visits: Records, agenda: Records,
 def give_back(clock: Row, stage: Row, visits: Records, agenda: Records, v: Number, now: int) -> None:
     """The worker is free; it looks for the next visit when the agenda comes to it."""
     visit = visits[v]
+    stop_work(stage, visit, now)
+    if visit.queue != NONE:
+        then(clock, agenda, FREE, visit.queue, visit.worker, 0)
+
+
+@inlined
+def stop_work(stage: Row, visit: Row, now: int) -> None:
     visit.free = now
-    member = visit.members
-    while member != NONE:
-        visits[member].free = now
-        member = visits[member].next
     stage.busy -= 1
     stage.busy_low += now & WORD
     stage.busy_high += now >> WORD_BITS
-    if visit.queue != NONE:
-        then(clock, agenda, FREE, visit.queue, visit.worker, 0)
 
 
 @inlined
@@ -643,13 +646,15 @@ def follow(st: State, s: Number, settled: Number, answered: Number, now: int) ->
                     then(clock, st.agenda, SKIP, p, NONE, st.visit[scope.owner].identity)
 
 
-@compiled
+@inlined
 def handed_on(stage: Row, part: Row) -> Number:
     answered = np.int64(part.answered)
     items = part.items
     if stage.gives != PASS_ON:
-        items = stage.gives * answered // stage.shards
-    elif answered:
+        items = stage.gives * answered
+        if stage.shards > 1:
+            items //= stage.shards
+    elif answered and stage.shards > 1:
         items = items * answered // stage.shards
     return min(items, stage.keeps)
 
@@ -803,9 +808,9 @@ def turn_away(clock: Row, stage: Row, visits: Records, agenda: Records, v: Numbe
 
 @compiled
 def expired(clock: Row, stage: Row, requests: Records, visits: Records, agenda: Records, v: Number, now: int) -> Number:
-    """R8: whether it is dropped when its turn comes."""
+    """R8: whether it is dropped when its turn comes, where expired visits are."""
     visit = visits[v]
-    dropped = stage.drop_expired and now >= requests[visit.request].deadline
+    dropped = now >= requests[visit.request].deadline
     if dropped:
         if visit.outcome == OPEN:
             visit.outcome = EXPIRED
@@ -873,7 +878,7 @@ def free(st: State, q: Number, worker: Number, now: int) -> Number:
         else:
             leave(stage, queue, st.waiters, st.visit, first, now)
             st.visit[first].place = ON_THE_WAY
-            if expired(clock, stage, st.request, st.visit, st.agenda, first, now):
+            if stage.drop_expired and expired(clock, stage, st.request, st.visit, st.agenda, first, now):
                 then(clock, st.agenda, FREE, q, worker, 0)
             else:
                 st.visit[first].worker = worker
@@ -909,7 +914,7 @@ def start(st: State, v: Number, now: int) -> Number:
     return served
 
 
-@compiled
+@inlined
 def cache_of(stage: Row, visit: Row) -> Number:
     return SLOT(stage.first_cache + visit.replica) if stage.caches > SLOT(1) else stage.first_cache
 
@@ -925,7 +930,9 @@ def wait_for_fetch(clock: Row, stage: Row, visits: Records, agenda: Records, v: 
         visits[fetch.last_towed].next = v
     fetch.last_towed = v
     fetch.tows += SLOT(1)
-    clock.longest_tow = max(clock.longest_tow, fetch.tows)
+    if fetch.tows > clock.longest_tow:
+        clock.longest_tow = fetch.tows
+        clock.sure = 0
     visit.place = IN_TOW
     stage.coalesced += np.int64(visit.measured)
     if visit.queue != NONE:
@@ -945,7 +952,7 @@ def start_batch(st: State, q: Number, worker: Number, now: int) -> Number:
         v = first_of(stage, queue, st.waiters)
         leave(stage, queue, st.waiters, st.visit, v, now)
         st.visit[v].place = ON_THE_WAY
-        if not expired(clock, stage, st.request, st.visit, st.agenda, v, now):
+        if not stage.drop_expired or not expired(clock, stage, st.request, st.visit, st.agenda, v, now):
             st.visit[v].next = NONE
             if leader == NONE:
                 leader = v
@@ -1022,29 +1029,28 @@ def serve(st: State, v: Number, now: int) -> None:
 
 @inlined
 def finish(st: State, v: Number, now: int) -> Number:
-    """The visit whose service is over; those of a batch come one by one."""
+    """The queue to whose worker it leaves; NONE if none is free. Those of a batch are served one by one."""
     clock, visit = st.clock[0], st.visit[v]
     stage = st.stage[visit.stage]
     visit.end = now
-    served = NONE
+    freed = NONE
     if visit.members != NONE:
-        m = v
+        m = visit.next
         while m != NONE:
             st.visit[m].end = now
+            st.visit[m].free = now
             m = st.visit[m].next
-        give_back(clock, stage, st.visit, st.agenda, v, now)
         m = v
         while m != NONE:
             then(clock, st.agenda, SERVED, m, NONE, st.visit[m].identity)
             m = st.visit[m].next
-    else:
-        if stage.held_calls == 0 or errs(stage, visit):
-            give_back(clock, stage, st.visit, st.agenda, v, now)
-        served = v
-    return served
+    if visit.members != NONE or stage.held_calls == 0 or errs(stage, visit):
+        stop_work(stage, visit, now)
+        freed = visit.queue
+    return freed
 
 
-@compiled
+@inlined
 def errs(stage: Row, visit: Row) -> Number:
     return stage.outage != 0 or (stage.error_threshold != 0 and happens(visit.key, ERROR_DRAW, stage.error_threshold))
 
@@ -1059,8 +1065,11 @@ def answered(st: State, v: Number, now: int) -> Number:
     stage = st.stage[visit.stage]
     c = NONE
     if visit.scope != NONE:
-        end_scope(clock, st.stage, st.scope, st.part, st.call, st.visit, st.agenda, visit.scope)
-        let_worker_go(clock, st.stage, st.visit, st.agenda, v, now)
+        st.scope[visit.scope].live = 0
+        if st.scope[visit.scope].under_way:
+            end_scope(clock, st.stage, st.scope, st.part, st.call, st.visit, st.agenda, visit.scope)
+        if visit.free < 0 and visit.start >= 0:
+            give_back(clock, stage, st.visit, st.agenda, v, now)
     if visit.outcome == OPEN:
         visit.outcome = ANSWERED
         visit.answer = now
@@ -1187,34 +1196,33 @@ def is_wanted(wanted: Any, number: int) -> Number:
 # -- the loop ---------------------------------------------------------------------------------------------------------
 
 
-@inlined
-def has_room(st: State) -> Number:
-    """Whether the next step, whatever it does, fits."""
-    clock = st.clock[0]
+@compiled
+def room_for(clock: Row, heap: int, agenda: int, ended: int, trace: int) -> Number:
+    """How many steps fit for certain, whatever they do."""
     most = np.int64(clock.most) + np.int64(clock.longest_tow)
-    return (
-        clock.pending + most <= len(st.heap)
-        and clock.agenda + most <= len(st.agenda)
-        and np.int64(clock.free_timers) >= most
-        and np.int64(clock.free_visits) >= most
-        and clock.free_scopes >= SLOT(2)
-        and clock.free_requests >= SLOT(2)
-        and clock.ended + most <= len(st.ended)
-        and (clock.traced == 0 or clock.rows + most <= len(st.trace))
-    )
+    room = min(heap - np.int64(clock.pending), agenda - np.int64(clock.agenda), ended - np.int64(clock.ended))
+    room = min(room, np.int64(clock.free_timers), np.int64(clock.free_visits))
+    if clock.traced:
+        room = min(room, trace - np.int64(clock.rows))
+    return min(room // most, np.int64(clock.free_scopes) // 2, np.int64(clock.free_requests) // 2)
 
 
 @compiled
 def advance(st: State, until: int) -> int:
     """Run all events before `until`, each followed by its agenda: what follows from it at the same instant (R6)."""
     clock = st.clock[0]
+    clock.sure = 0
     while True:
-        if not has_room(st):
-            return MORE_ROOM
+        if clock.sure == 0:
+            clock.sure = room_for(clock, len(st.heap), len(st.agenda), len(st.ended), len(st.trace))
+            if clock.sure == 0:
+                return MORE_ROOM
+        clock.sure -= 1
         # What a step is about; most are about little.
         joining = NONE
         starting = NONE
         batching = NONE
+        freed = NONE
         worker = NONE
         served = NONE
         answering = NONE
@@ -1232,12 +1240,8 @@ def advance(st: State, until: int) -> int:
             clock.done += SLOT(1)
             act, slot = item.act, item.slot
             if act == FREE:
+                freed = slot
                 worker = item.worker
-                taken = free(st, slot, worker, now)
-                if taken == NONE - SLOT(1):
-                    batching = slot
-                else:
-                    starting = taken
             elif act == SKIP:
                 part = st.part[slot]
                 scope = st.scope[part.scope]
@@ -1282,8 +1286,12 @@ def advance(st: State, until: int) -> int:
                 kind, identity, slot = first.key >> ID_BITS, first.key & ID, first.slot
                 drop_first(clock, st.heap, st.lane, st.timer)
                 if kind == FINISH:
-                    if st.visit[slot].identity == identity:
-                        served = finish(st, slot, now)
+                    visit = st.visit[slot]
+                    if visit.identity == identity:
+                        worker = visit.worker
+                        freed = finish(st, slot, now)
+                        if visit.members == NONE:
+                            served = slot
                 elif kind == SEND:
                     if st.visit[slot].identity == identity:
                         joining = slot
@@ -1323,26 +1331,6 @@ def advance(st: State, until: int) -> int:
             else:
                 opening = arrive(st, now)
 
-        if joining != NONE:
-            what = join(st, joining, now)
-            visit = st.visit[joining]
-            if what == 1:
-                stage = st.stage[visit.stage]
-                if not expired(clock, stage, st.request, st.visit, st.agenda, joining, now):
-                    visit.worker = SLOT(0) if stage.endless else take_idle(st.queue[visit.queue], st.idle)
-                    starting = joining
-            elif what == 2:
-                batching = visit.queue
-                worker = take_idle(st.queue[batching], st.idle)
-        serving = NONE
-        if starting != NONE:
-            if start(st, starting, now):
-                serving = starting
-        elif batching != NONE:
-            serving = start_batch(st, batching, worker, now)
-        if serving != NONE:
-            serve(st, serving, now)
-
         if served != NONE:
             visit = st.visit[served]
             stage = st.stage[visit.stage]
@@ -1380,6 +1368,45 @@ def advance(st: State, until: int) -> int:
             follow(st, st.visit[opening].scope, NONE, False, now)
         if closing != NONE:
             close(st, closing)
+
+# Last, who works on what: a worker that this step set free is the first thing on the agenda, and visits that
+        # join are mostly the next.
+        while True:
+            if freed != NONE:
+                taken = free(st, freed, worker, now)
+                if taken == NONE - SLOT(1):
+                    batching = freed
+                else:
+                    starting = taken
+            if joining != NONE:
+                what = join(st, joining, now)
+                visit = st.visit[joining]
+                if what == 1:
+                    stage = st.stage[visit.stage]
+                    drops = stage.drop_expired
+                    if not drops or not expired(clock, stage, st.request, st.visit, st.agenda, joining, now):
+                        visit.worker = SLOT(0) if stage.endless else take_idle(st.queue[visit.queue], st.idle)
+                        starting = joining
+                elif what == 2:
+                    batching = visit.queue
+                    worker = take_idle(st.queue[batching], st.idle)
+            serving = NONE
+            if starting != NONE:
+                if start(st, starting, now):
+                    serving = starting
+            elif batching != NONE:
+                serving = start_batch(st, batching, worker, now)
+            if serving != NONE:
+                serve(st, serving, now)
+            if clock.done == clock.agenda or st.agenda[clock.done].act != JOIN or clock.sure == 0:
+                break
+            item = st.agenda[clock.done]
+            clock.done += SLOT(1)
+            clock.sure -= 1
+            freed = NONE
+            starting = NONE
+            batching = NONE
+            joining = item.slot if st.visit[item.slot].identity == item.identity else NONE
 
 
 # -- the plane --------------------------------------------------------------------------------------------------------
