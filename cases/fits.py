@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import special
 
 from estimators.dimension import SECOND, Dimension
 from estimators.units import Quantity
@@ -113,6 +113,7 @@ def _pareto(shares: Floats, logs: Floats) -> _Nearest:
 
 def _gamma(shares: Floats, logs: Floats) -> _Nearest:
     """For each shape the best scale is known, so that one number is sought."""
+    from scipy import optimize  # takes 0.1 s, which a case that fits nothing need not wait for
 
     def misses(log_shape: Floats) -> Floats:
         scales = logs - np.log(special.gammaincinv(math.exp(log_shape[0]), shares))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from cases.fits import fitted
 from cases.service_spec import Stragglers
 from cases.spec import ServiceTime
 from simulator import draws, service
@@ -115,7 +116,7 @@ def test_the_tail_at_scale_leaf() -> None:
     Dean & Barroso, The Tail at Scale, CACM 2013, Table 1.
     """
     given = spec("lognormal", p50=1 * MS, p95=5 * MS)
-    fit = service.fitted(given)
+    fit = fitted(given)
     assert fit is not None
     assert math.sqrt(math.log1p(fit.cv**2)) == pytest.approx(0.978469, abs=1e-6)
     assert fit.mean == pytest.approx(math.exp(0.978469**2 / 2) * MS, rel=1e-6)
@@ -126,7 +127,7 @@ def test_the_tail_at_scale_leaf() -> None:
 
 
 def test_a_third_percentile_shows_how_near_the_fit_comes() -> None:
-    fit = service.fitted(spec("lognormal", p50=1 * MS, p95=5 * MS, p99=10 * MS))
+    fit = fitted(spec("lognormal", p50=1 * MS, p95=5 * MS, p99=10 * MS))
     assert fit is not None
     assert [p.percentile for p in fit.percentiles] == [50, 95, 99]
     assert [p.stated for p in fit.percentiles] == [1 * MS, 5 * MS, 10 * MS]
@@ -148,7 +149,7 @@ def test_a_fit_finds_the_distribution_the_percentiles_are_of(kind: str, cv: floa
         "pareto": stats.pareto(shape, scale=8 * MS * (shape - 1) / shape),
     }[kind]
     given = spec(kind, **{p: float(truth.ppf(int(p[1:]) / 100)) for p in known})
-    fit = service.fitted(given)
+    fit = fitted(given)
     assert fit is not None
     assert fit.mean == pytest.approx(8 * MS, rel=1e-7)
     assert fit.cv == pytest.approx(cv, rel=1e-7)
@@ -162,7 +163,7 @@ def test_a_fit_finds_the_distribution_the_percentiles_are_of(kind: str, cv: floa
 def test_the_nearest_gamma_is_nearer_than_its_neighbours() -> None:
     """Three percentiles that no gamma has: other shapes with their best scale miss by more."""
     stated = np.array([1.0, 5.0, 10.0]) * MS
-    fit = service.fitted(spec("gamma", p50=stated[0], p95=stated[1], p99=stated[2]))
+    fit = fitted(spec("gamma", p50=stated[0], p95=stated[1], p99=stated[2]))
     assert fit is not None
 
     def missed(cv: float) -> float:
@@ -176,21 +177,18 @@ def test_the_nearest_gamma_is_nearer_than_its_neighbours() -> None:
 @pytest.mark.parametrize("kind", ["lognormal", "gamma"])
 @pytest.mark.parametrize(("p50", "p95"), [(1 * MS, 1.0001 * MS), (1 * MS, 1.3 * MS), (1 * MS, 100 * MS)])
 def test_close_and_distant_percentiles_are_fitted_exactly(kind: str, p50: float, p95: float) -> None:
-    fit = service.fitted(spec(kind, p50=p50, p95=p95))
+    fit = fitted(spec(kind, p50=p50, p95=p95))
     assert fit is not None
     assert max(abs(p.error) for p in fit.percentiles) < 1e-4
 
 
 def test_percentiles_are_those_of_visits_that_do_not_straggle() -> None:
     given = {"p50": 1 * MS, "p95": 5 * MS}
-    assert service.fitted(spec("lognormal", **given, stragglers=(0.01, 10.0))) == service.fitted(
-        spec("lognormal", **given)
-    )
+    assert fitted(spec("lognormal", **given, stragglers=(0.01, 10.0))) == fitted(spec("lognormal", **given))
 
 
 def test_without_percentiles_there_is_nothing_to_fit() -> None:
-    assert service.fitted(spec("lognormal", mean=1.0, cv=0.8)) is None
-    assert service.problems(spec("lognormal", mean=1.0, cv=0.8)) is None
+    assert fitted(spec("lognormal", mean=1.0, cv=0.8)) is None
 
 
 @pytest.mark.parametrize(
@@ -202,13 +200,12 @@ def test_without_percentiles_there_is_nothing_to_fit() -> None:
         (spec("lognormal", p50=1 * MS), "one percentile is not enough"),
         (spec("uniform", p50=1 * MS, p95=2 * MS), "fitted by lognormal, gamma, pareto"),
         (spec("pareto", p50=1 * MS, p95=5 * MS), "shape 1.43.*choose 'kind: lognormal', or 'kind: empirical'"),
-        (spec("lognormal", p50=1 * MS, p95=1.0), "cv 6,[0-9]{3}, .*'kind: empirical'"),
+        (spec("lognormal", p50=1 * MS, p95=1.0), "cv 6.*, .*'kind: empirical'"),
     ],
 )
 def test_what_cannot_be_fitted_says_why_and_what_to_write(given: ServiceTime, text: str) -> None:
-    with pytest.raises(ValueError, match=text) as error:
-        service.fitted(given)
-    assert service.problems(given) == str(error.value)
+    with pytest.raises(ValueError, match=text):
+        fitted(given)
     with pytest.raises(ValueError, match=text):
         service.unit_table(given)
 
