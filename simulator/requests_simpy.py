@@ -11,7 +11,7 @@ the same instant, first in first out. So nothing here calls itself, and the orde
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,6 +105,7 @@ class Visiting:
         self.attempt = call.attempt
         self.identity = call.request.identity + number
         self.level = call.request.level if call.stage.by_level else 0
+        self.usual: bool = call.usual and not copy and not call.attempt
         self.items = call.items
         self.send = now
 
@@ -123,6 +124,8 @@ class _Call:
         self.stage = stage
         self.shard = shard
         self.items = items
+        # Whether the draws of its first attempt are among those prefetched.
+        self.usual: bool = part is not None and part.scope.first and not shard
         self.copies: list[Visiting | None] = [None, None]
 
 
@@ -131,7 +134,7 @@ class _Part:
 
     items = settled_before = answered_before = answered = 0
     called = settled = missed = False
-    calls: tuple[_Call, ...] = ()
+    calls: Sequence[_Call] = ()  # once it is called
 
     def __init__(self, scope: _Scope, stage: _Stage) -> None:
         self.scope = scope
@@ -145,6 +148,7 @@ class _Scope:
 
     def __init__(self, owner: Visiting, stages: list[_Stage]) -> None:
         self.owner = owner
+        self.first = owner.identity & 0xFFFF == 0  # the client's first attempt
         self.parts = {stage.index: _Part(self, stage) for stage in stages}
         self.unsettled = owner.stage.last_calls  # stages that no other comes after
         self.held = owner.stage.held_calls  # calls for which the owner's worker is kept
@@ -190,6 +194,10 @@ class _Stage:
         self.bucket = TokenBucket(stage) if stage.admission_interval else None
         self.breaker = Breaker(stage) if stage.breaker_window else None
         self.retries, self.hedges = Budget(stage.retry_budget), Budget(stage.hedge_budget)
+        self.budgets = [
+            b for b, used in ((self.retries, stage.attempts > 1), (self.hedges, stage.hedge_after < NEVER)) if used
+        ]
+        self.conditional = stage.when_missed != NOBODY or stage.when_threshold < ALWAYS
         self.turn = self.choices = 0
         self.factor, self.paused, self.outage = 1.0, False, False
         self.waiting = self.most_waiting = self.busy = 0
@@ -352,9 +360,10 @@ class SimPyRequests:
         stage = call.stage
         numbers = stage.machine
         if call.attempt == 0:
-            stage.tally["calls"] += self.measuring
-            stage.retries.deposit()
-            stage.hedges.deposit()
+            if self.measuring:
+                stage.tally["calls"] += 1
+            for budget in stage.budgets:
+                budget.deposit()
         call.state = UNDER_WAY
         admitted, call.probe = stage.breaker.admits(now) if stage.breaker else (True, False)
         visit = self._copy(call, 0, now)
@@ -390,6 +399,9 @@ class SimPyRequests:
         else:
             self._then(self._join, visit)
 
+    def _happens(self, visit: Visiting, purpose: int, threshold: int) -> bool:
+        return draws.mix(self._key(visit), purpose) >> 1 < threshold
+
     def _patience(self, visit: Visiting) -> int:
         numbers = visit.stage.machine
         if numbers.timeout_table == NOBODY:
@@ -399,7 +411,7 @@ class SimPyRequests:
 
     def _key(self, visit: Visiting) -> int:
         """Of a visit's luck."""
-        if self._usual(visit):
+        if visit.usual:
             return visit.request.luck.visits[visit.stage.index][visit.request.row]
         part = visit.call.part
         word = draws.visit_word(visit.stage.machine.name_hash, visit.call.shard, visit.attempt, visit.copy)
@@ -504,12 +516,12 @@ class SimPyRequests:
         scope, stage = part.scope, part.stage
         numbers = stage.machine
         part.called = True
-        if not self._applies(part):
+        if stage.conditional and not self._applies(part):
             self._then(self._skip, part)
             return
-        items = -(-part.items // numbers.shards)
         scope.under_way += numbers.shards
-        part.calls = tuple(_Call(scope.owner.request, part, stage, shard, items) for shard in range(numbers.shards))
+        items = part.items if numbers.shards == 1 else -(-part.items // numbers.shards)
+        part.calls = [_Call(scope.owner.request, part, stage, shard, items) for shard in range(numbers.shards)]
         for call in part.calls:
             self._attempt(call, now)
         if numbers.late_after < NEVER:
@@ -535,7 +547,8 @@ class SimPyRequests:
         scope, stage = part.scope, part.stage
         numbers = stage.machine
         part.settled = True
-        self._drop_calls(part)
+        if part.answered < numbers.shards:
+            self._drop_calls(part)
         if numbers.hold:
             scope.held -= 1
             if scope.held == 0:
@@ -563,13 +576,13 @@ class SimPyRequests:
 
     def _handed_on(self, part: _Part) -> int:
         numbers = part.stage.machine
-        if numbers.gives == PASS_ON:
-            items = part.items
-            if part.answered:
-                items = items * part.answered // numbers.shards
-        else:
+        if numbers.gives != PASS_ON:
             items = numbers.gives * part.answered // numbers.shards
-        return min(items, numbers.keeps)
+        elif part.answered:
+            items = part.items * part.answered // numbers.shards
+        else:
+            items = part.items
+        return items if items < numbers.keeps else numbers.keeps
 
     def _needed(self, part: _Part) -> bool:
         """Whether somebody still waits for it: with `wait_for` those that come after may have gone on."""
@@ -721,21 +734,10 @@ class SimPyRequests:
 
     def _route(self, visit: Visiting) -> tuple[int, ...]:
         stage = visit.stage
-        if self._usual(visit):
+        if visit.usual:
             return visit.request.luck.routes[stage.index][visit.request.row]
         key, replicas = self._key(visit), stage.machine.replicas
         return tuple(draws.below(draws.mix(key, draws.ROUTE + j), replicas) for j in range(_choices(stage.machine)))
-
-    def _usual(self, visit: Visiting) -> bool:
-        """Whether its draws are among those prefetched: a first attempt of the client's first."""
-        part = visit.call.part
-        return (
-            not visit.attempt
-            and not visit.copy
-            and not visit.call.shard
-            and part is not None
-            and (part.scope.owner.identity & 0xFFFF == 0)
-        )
 
     def _hashed(self, visit: Visiting) -> int:
         stage = visit.stage
@@ -762,7 +764,7 @@ class SimPyRequests:
                 cache.fetching[key] = visit
                 visit.towed = []
         elif numbers.hit_threshold:
-            visit.hit = draws.mix(self._key(visit), draws.CACHE) >> 1 < numbers.hit_threshold
+            visit.hit = self._happens(visit, draws.CACHE, numbers.hit_threshold)
         visit.missed = not visit.hit
         stage.tally["hits"] += visit.measured and visit.hit
         self._serve(visit, visit.items, worker, now)
@@ -819,12 +821,12 @@ class SimPyRequests:
                 tally["service_sum"] += service
                 tally["batch_wait_sum"] += member.due - member.join
                 stage.waits.append(now - member.join)
-        if not (numbers.silent_threshold and draws.mix(self._key(visit), draws.SILENT) >> 1 < numbers.silent_threshold):
+        if not numbers.silent_threshold or not self._happens(visit, draws.SILENT, numbers.silent_threshold):
             self._schedule(FINISH, visit.identity, service, visit)
 
     def _unit(self, visit: Visiting) -> float:
         stage = visit.stage
-        if self._usual(visit):
+        if visit.usual:
             return visit.request.luck.unit[stage.index][visit.request.row]
         return draws.quantile(self._machine.tables[stage.machine.table], draws.mix(self._key(visit), draws.SERVICE))
 
@@ -840,22 +842,19 @@ class SimPyRequests:
         if visit.place not in (SERVED, IN_TOW):
             return  # it was cancelled; a batch goes on without its leader
         stage = visit.stage
-        members = visit.members or (visit,)
-        for member in members:
-            member.end = now
+        visit.end = now
         if visit.members or not stage.held_calls or self._errs(visit):
             self._give_back(visit, now)
         if visit.members:
-            for member in members:
+            for member in visit.members:
+                member.end = now
                 self._then(self._served, member)
         else:
             self._served(visit, now)
 
     def _errs(self, visit: Visiting) -> bool:
-        numbers = visit.stage.machine
-        return visit.stage.outage or bool(
-            numbers.error_threshold and draws.mix(self._key(visit), draws.ERROR) >> 1 < numbers.error_threshold
-        )
+        threshold = visit.stage.machine.error_threshold
+        return visit.stage.outage or (threshold > 0 and self._happens(visit, draws.ERROR, threshold))
 
     def _served(self, visit: Visiting, now: int) -> None:
         """Its service is over: the calls within it, or the answer."""
