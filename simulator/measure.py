@@ -1,45 +1,31 @@
-"""From what ended and what waited to figures with intervals.
+"""What one replication measures: a `Recorder` is told what ended and looks at what waits. `summary` joins them.
 
-A `Recorder` measures one replication; `Totals` holds the histograms of all of them; `summarise` joins replications
-into a `SimulationResult`. Histograms and sums are whole numbers and merge exactly; percentiles are the mean of the
-replications' percentiles, with a t interval.
+Histograms and sums are whole numbers and merge exactly.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cases import outcomes
-from cases.spec import Case, Objective
 from simulator import draws, histogram
-from simulator.machine import Ints, Machine, Whole
+from simulator.machine import Ints, Whole
 from simulator.network import nanoseconds
 from simulator.plan import Plan, Window
 from simulator.plane import Ended, RequestPlane, StageTally
-from simulator.results import (
-    ClassResult,
-    Interval,
-    ObjectiveResult,
-    OutcomeResult,
-    SimulationResult,
-    StageResult,
-    Timeline,
-)
+from simulator.results import Timeline
 from simulator.semantics import RequestEnd, Trace
-from simulator.steady import PARTS, unsteady
-from simulator.workload import SECOND
+from simulator.steady import PARTS
 
 MILLISECOND = 1_000_000
 FULL = 1_000_000  # millionths: the quality of an answer in which nothing was replaced
 PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
 TIMELINE = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
 SAMPLES_A_ROW = 4
-SHORT = 10  # mean latencies: a shorter window says so
-ENOUGH = 10  # measured requests of a replication that lie beyond a percentile; with fewer it is marked
+COMPLETED, DEGRADED = int(RequestEnd.COMPLETED), int(RequestEnd.DEGRADED)  # an enum's names are slow to look up
 _FLUSH = 1 << 16
 _KEYS = 1 << 18
 
@@ -83,8 +69,8 @@ class Recorder:
         ]
         self._identity = None if replication is None else (plan.run.seed, replication, 0)
         self._opened: tuple[Whole, Whole] | None = None
-        self._buffer: list[Ints] = []
-        self._buffered = 0
+        self._pending: list[Ended] = []  # samples that have not been counted yet
+        self._waiting = 0  # requests in them
         self._keep_timeline = keep_timeline
         self._rows: list[_Sample] = []
 
@@ -101,6 +87,7 @@ class Recorder:
     @property
     def unfinished(self) -> int:
         """Measured requests that have not ended yet."""
+        self._digest()
         return self.offered - int(self.counts.sum())
 
     @property
@@ -127,24 +114,34 @@ class Recorder:
         """Take in what ended since the last sample."""
         self.ended_at = now
         ended = plane.take_ended()
-        measured = (ended.number >= self.window.first) & (ended.number < self.window.last)
-        self.counts += np.bincount(ended.outcome[measured], minlength=len(self.counts))
-        answered = (ended.outcome == RequestEnd.COMPLETED) | (ended.outcome == RequestEnd.DEGRADED)
-        self._take(Ended(*(column[measured & answered] for column in ended)))
-        for kind, tally in enumerate(self.classes):
-            tally.ended += int(np.count_nonzero(ended.kind[measured] == kind))
+        self._pending.append(ended)
+        self._waiting += len(ended.number)
+        if self._waiting >= _FLUSH:
+            self._digest()
         if self._keep_timeline:
-            latencies = ended.end[answered] - ended.arrival[answered]
+            latencies = (ended.end - ended.arrival)[_answered(ended)]
             busy = plane.integrals(now)[1]
             self._rows.append(_Sample(now, latencies, _by_outcome(ended), plane.waiting(), busy))
+
+    def _digest(self) -> None:
+        """Count what has ended: many at once, for one by one is slow."""
+        if not self._pending:
+            return
+        ended = Ended(*(np.concatenate(column) for column in zip(*self._pending, strict=True)))
+        self._pending, self._waiting = [], 0
+        measured = (ended.number >= self.window.first) & (ended.number < self.window.last)
+        ended = Ended(*(column[measured] for column in ended))
+        self.counts += np.bincount(ended.outcome, minlength=len(self.counts))
+        for kind, tally in enumerate(self.classes):
+            tally.ended += int(np.count_nonzero(ended.kind == kind))
+        answered = _answered(ended)
+        self._take(Ended(*(column[answered] for column in ended)))
 
     def _take(self, answered: Ended) -> None:
         """Measured requests that were answered."""
         latencies = answered.end - answered.arrival
         part = (answered.number - self.window.first) * PARTS // max(1, self.offered)
-        sums = np.zeros(PARTS, dtype=np.int64)
-        np.add.at(sums, part, latencies)
-        self.part_sums += sums.astype(object)
+        self.part_sums += np.array([_total(latencies[part == p]) for p in range(PARTS)], dtype=object)
         self.part_counts += np.bincount(part, minlength=PARTS)
         self.quality_sum += int(answered.quality.sum())
         for target in self.late:
@@ -153,15 +150,7 @@ class Recorder:
             tally.take(latencies[answered.kind == kind])
         if self.slowest is not None:
             self.slowest.take(answered)
-        self._buffer.append(latencies)
-        self._buffered += len(latencies)
-        if self._buffered >= _FLUSH:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._buffer:
-            self.latencies += histogram.count(np.concatenate(self._buffer))
-        self._buffer, self._buffered = [], 0
+        np.add.at(self.latencies, histogram.bins_of(latencies), 1)
 
     def cut_short(self, now: int, plane: RequestPlane, limit: int) -> None:
         """The event limit was reached; the window is what has been."""
@@ -172,7 +161,7 @@ class Recorder:
 
     def finish(self, plane: RequestPlane, traced: bool = False) -> None:
         """The replication is over. `traced`: keep the plane's trace."""
-        self._flush()
+        self._digest()
         self._count_classes()
         self.counts[RequestEnd.IN_FLIGHT] += self.unfinished
         self.tally = plane.tally()
@@ -282,7 +271,7 @@ class _ClassTally:
     def take(self, latencies: Ints) -> None:
         """Those that were answered."""
         self.answered += len(latencies)
-        self.latency_sum += int(latencies.sum())
+        self.latency_sum += _total(latencies)
         np.add.at(self._latencies, histogram.bins_of(latencies), 1)
 
     def close(self, offered: int) -> None:
@@ -321,6 +310,16 @@ class _Slowest:
         return Ended(*(column[first] for column in every))
 
 
+def _answered(ended: Ended) -> NDArray[np.bool_]:
+    answered: NDArray[np.bool_] = (ended.outcome == COMPLETED) | (ended.outcome == DEGRADED)
+    return answered
+
+
+def _total(values: Ints) -> int:
+    """A sum that may outgrow int64: of the upper and of the lower halves."""
+    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
+
+
 def _by_outcome(ended: Ended) -> Ints:
     return np.bincount(ended.outcome, minlength=len(RequestEnd)).astype(np.int64)
 
@@ -331,280 +330,3 @@ def _exact_percentile(latencies: Ints, percent: float) -> float | None:
         return None
     place = histogram.rank(len(latencies), percent)
     return float(np.partition(latencies, place - 1)[place - 1]) / MILLISECOND
-
-
-# -- joining replications --------------------------------------------------------------------------------
-
-
-class Totals:
-    """The histograms of all replications together. They are whole numbers: the order in which they come is the same."""
-
-    def __init__(self, stages: int) -> None:
-        self.waits: Ints = np.zeros((stages, histogram.BINS), dtype=np.int64)
-
-    def take(self, recorder: Recorder) -> None:
-        """Add a replication that is over; it keeps its figures and lets its histograms go."""
-        if recorder.tally is not None and recorder.tally.waits.size:
-            self.waits += recorder.tally.waits
-        recorder.close_histograms()
-
-
-def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder], totals: Totals | None = None) -> SimulationResult:
-    """Join the replications; `totals`: their histograms, where they have been taken already."""
-    network, machine = plan.network, plan.network.machine
-    if totals is None:
-        totals = Totals(machine.client)
-        for recorder in recorders:
-            totals.take(recorder)
-    counts = sum((r.counts for r in recorders), np.zeros(len(RequestEnd), dtype=np.int64))
-    requests = {"offered": sum(r.offered for r in recorders)}
-    requests |= {end.name.lower(): int(counts[end]) for end in RequestEnd if end is not RequestEnd.IN_FLIGHT}
-    requests["in_flight"] = int(counts[RequestEnd.IN_FLIGHT])
-    figures = {"mean": tuple(r.mean() for r in recorders)}
-    figures |= {name: tuple(r.percentile(q) for r in recorders) for name, q in PERCENTILES.items()}
-    offered_per_s = requests["offered"] / sum(r.window.end - r.window.start for r in recorders) * SECOND
-    cost = network.cost_usd_per_hour
-    stages = {name: _stage(recorders, s, totals) for s, name in enumerate(network.names)}
-    needed = _replicas_needed(machine, offered_per_s, list(stages.values()))
-    stages = {name: stage.needing(need) for (name, stage), need in zip(stages.items(), needed, strict=True)}
-    meant, problems = _outcomes(plan, recorders)
-    return SimulationResult(
-        case=plan.case.id,
-        key=plan.key,
-        engine=engine,
-        seed=plan.run.seed,
-        replications=len(recorders),
-        requests=requests,
-        latency_ms={name: Interval.of(values) for name, values in figures.items()},
-        few=_few(plan.case, min(r.offered for r in recorders)),
-        quality=Interval.of([r.quality() for r in recorders], most=1.0),
-        classes={name: _class(recorders, k) for k, name in enumerate(network.class_names) if recorders[0].classes},
-        stages=stages,
-        objectives=tuple(_objective(objective, recorders) for objective in plan.case.objectives),
-        cost_usd_per_hour=cost,
-        cost_usd_per_million_requests=None
-        if cost is None or not offered_per_s
-        else cost / (offered_per_s * 3600) * 1e6,
-        outcomes=meant,
-        notes=(*_notes(plan, recorders, list(stages.values())), *problems),
-        events=sum(r.events for r in recorders),
-        offered_per_s=offered_per_s,
-        by_replication=figures | {"availability": tuple(r.availability() for r in recorders)},
-        timeline=recorders[0].timeline(network.names),
-    )
-
-
-def few_behind(percent: float, offered: int) -> bool:
-    """Whether fewer than ten of so many measured requests lie beyond a percentile.
-
-    With ten beyond it, the percentile's own spread (of a binomial rank, +-3) is about a third of the tail that it cuts
-    off; with fewer it is mostly luck. Ten also stand behind p99 of 1,000 requests and p99.9 of 10,000.
-    """
-    return offered * (100 - percent) / 100 < ENOUGH - 1e-9
-
-
-def _few(case: Case, offered: int) -> tuple[str, ...]:
-    """The latencies and objectives that rest on too few measured requests of a replication."""
-    names = [name for name, percent in PERCENTILES.items() if few_behind(percent, offered)]
-    names += [o.name for o in case.objectives if o.percentile is not None and few_behind(o.percentile, offered)]
-    return tuple(names)
-
-
-def _class(recorders: Sequence[Recorder], kind: int) -> ClassResult:
-    """One class of requests, all replications together."""
-    tallies = [r.classes[kind] for r in recorders]
-    offered = min(tally.offered for tally in tallies)
-    latency = {"mean": Interval.of([tally.mean() for tally in tallies])}
-    latency |= {name: Interval.of([tally.percentiles[name] for tally in tallies]) for name in PERCENTILES}
-    return ClassResult(
-        offered=sum(tally.offered for tally in tallies),
-        answered=sum(tally.answered for tally in tallies),
-        latency_ms=latency,
-        few=tuple(name for name, percent in PERCENTILES.items() if few_behind(percent, offered)),
-    )
-
-
-def _stage(recorders: Sequence[Recorder], s: int, totals: Totals | None = None) -> StageResult:
-    """A stage over the window; without the totals its waits have no percentile."""
-    stage = recorders[0].machine.stages[s]
-    tallies = [r.tally for r in recorders if r.tally is not None]
-    time = max(1, sum(r.closed_at - r.window.start for r in recorders))  # a run may end before its window opens
-
-    def number(column: Callable[[StageTally], Ints]) -> int:
-        return sum(int(column(tally)[s]) for tally in tallies)
-
-    def mean_ms(column: Callable[[StageTally], Whole]) -> float | None:
-        return sum(int(column(tally)[s]) for tally in tallies) / starts / MILLISECOND if starts else None
-
-    calls, sends, hedges = number(lambda t: t.calls), number(lambda t: t.sends), number(lambda t: t.hedges)
-    joins, starts, rejections = number(lambda t: t.joins), number(lambda t: t.starts), number(lambda t: t.rejections)
-    coalesced = number(lambda t: t.coalesced)
-    waited = joins - rejections - coalesced  # a coalesced miss has no start: its wait is of another kind
-    wait_p99 = None if totals is None else histogram.percentile(totals.waits[s], 99, waited)
-    busy = sum(int(r.busy_ns[s]) for r in recorders)
-    cached = stage.hit_threshold > 0 or stage.cache_keys > 0
-    looked_up = starts + coalesced
-    return StageResult(
-        replicas=stage.replicas,
-        utilisation=None if stage.endless else busy / (time * stage.workers),
-        in_service=busy / time,
-        arrivals_per_s=joins / time * SECOND,
-        wait_mean_ms=mean_ms(lambda t: t.wait_sum),
-        wait_p99_ms=None if wait_p99 is None else wait_p99 / MILLISECOND,
-        batch_wait_mean_ms=mean_ms(lambda t: t.batch_wait_sum) if stage.batch_size > 1 else None,
-        service_mean_ms=mean_ms(lambda t: t.service_sum),
-        items_mean=number(lambda t: t.items) / starts if starts else None,
-        queue_mean=sum(int(r.waiting_ns[s]) for r in recorders) / time,
-        queue_max=max(int(r.most_waiting[s]) for r in recorders),
-        hit_ratio=(number(lambda t: t.hits) + coalesced) / looked_up if cached and looked_up else None,
-        error_share=number(lambda t: t.errors) / starts if starts else None,
-        attempts_per_visit=sends / calls if calls else None,
-        retries=sends - calls - hedges,
-        hedges=hedges,
-        fallbacks=number(lambda t: t.fallbacks),
-        left_out=number(lambda t: t.left_out),
-        rejections=rejections,
-        worker_ms=busy / starts / MILLISECOND if starts else None,
-    )
-
-
-def _replicas_needed(machine: Machine, offered_per_s: float, stages: Sequence[StageResult]) -> list[float | None]:
-    """By stage, the replicas that all requests would keep busy if they came so far at their first attempt.
-
-    What is offered counts, not what an overloaded stage before lets through, and not the second tries that an overload
-    brings about. None for stages without a capacity. Where no visit was served its time is the stated one.
-    """
-    needed: list[float | None] = []
-    for s, (stage, seen) in enumerate(zip(machine.stages[:-1], stages, strict=True)):
-        if stage.endless:
-            needed.append(None)
-            continue
-        holds = any(inner.caller == s and inner.hold for inner in machine.stages)
-        busy = seen.worker_ms if holds or stage.batch_size > 1 else seen.service_mean_ms
-        seconds = stage.floor / SECOND if busy is None else busy / 1000
-        needed.append(offered_per_s * _visits(machine, s, stages) * seconds / stage.concurrency)
-    return needed
-
-
-def _visits(machine: Machine, s: int, stages: Sequence[StageResult]) -> float:
-    """Mean first visits of a request to a stage."""
-    if s == machine.client:
-        return 1.0
-    stage = machine.stages[s]
-    share = min(1.0, stage.when_threshold / 2.0**63)
-    if stage.when_missed >= 0:
-        share *= 1 - (stages[stage.when_missed].hit_ratio or 0.0)
-    return _visits(machine, stage.caller, stages) * share * stage.shards
-
-
-def _objective(objective: Objective, recorders: Sequence[Recorder]) -> ObjectiveResult:
-    """Met when the whole interval is on the right side; one replication decides by its value."""
-    if objective.metric == "latency":
-        assert objective.percentile is not None
-        assert objective.at_most is not None
-        target = objective.at_most * 1000
-        misses = [r.misses(objective.percentile, nanoseconds(objective.at_most)) for r in recorders]
-        percentiles = [r.percentile(objective.percentile) for r in recorders]
-        values = [_on_its_side(v, m, target) for v, m in zip(percentiles, misses, strict=True)]
-    else:
-        assert objective.at_least is not None
-        target = objective.at_least
-        values = [r.availability() for r in recorders]
-        misses = [None if v is None else v < target for v in values]
-    interval = Interval.of(values, most=1.0 if objective.metric == "availability" else math.inf)
-    return ObjectiveResult(objective.name, _met(objective.metric, interval, target, misses), *interval, target)
-
-
-def _on_its_side(value: float | None, misses: bool | None, target: float) -> float | None:
-    """A histogram's percentile is the middle of its bin; where the target is in that bin, the exact count decides."""
-    if value is None or misses is None:
-        return value
-    return max(value, math.nextafter(target, math.inf)) if misses else min(value, target)
-
-
-def _met(metric: str, interval: Interval, target: float, misses: list[bool | None]) -> bool | None:
-    if None in misses:
-        return None
-    if interval.low is None or interval.high is None:
-        return not misses[0] if len(set(misses)) == 1 else None
-    if metric == "latency":
-        return True if interval.high <= target else False if interval.low > target else None
-    return True if interval.low >= target else False if interval.high < target else None
-
-
-# -- what a run means in the case's own words --------------------------------------------------------------------------
-
-
-def _outcomes(plan: Plan, recorders: Sequence[Recorder]) -> tuple[dict[str, OutcomeResult], list[str]]:
-    """The case's outcomes, from each replication's measures, and why one has no value."""
-    computed = outcomes.outcomes(plan.case, [_measures(plan, r) for r in recorders])
-    results = {
-        name: OutcomeResult(Interval.of(one.values, least=-math.inf), one.unit, one.label, one.values)
-        for name, one in computed.items()
-    }
-    return results, [f"outcome {name} has no value: {one.problem}" for name, one in computed.items() if one.problem]
-
-
-def _measures(plan: Plan, recorder: Recorder) -> dict[str, float | None]:
-    """What one replication measured, by the names of `cases.outcomes`, in base units."""
-    seconds = (recorder.window.end - recorder.window.start) / SECOND
-    cost = plan.network.cost_usd_per_hour
-    measures: dict[str, float | None] = {
-        "offered_rate": recorder.offered / seconds,
-        "answered_rate": recorder.answered / seconds,
-        "quality": recorder.quality(),
-        "cost_rate": None if cost is None else cost / 3600,
-    }
-    for end in (
-        RequestEnd.COMPLETED,
-        RequestEnd.DEGRADED,
-        RequestEnd.REJECTED,
-        RequestEnd.TIMED_OUT,
-        RequestEnd.FAILED,
-    ):
-        measures[f"share_{end.name.lower()}"] = (
-            int(recorder.counts[end]) / recorder.offered if recorder.offered else None
-        )
-    for name, value in (("mean", recorder.mean()), *((p, recorder.percentile(q)) for p, q in PERCENTILES.items())):
-        measures[f"latency_{name}"] = None if value is None else value / 1000
-    for s, name in enumerate(plan.network.names):
-        stage = _stage([recorder], s)
-        measures |= {
-            f"{name}_items": stage.items_mean,
-            f"{name}_visits_rate": stage.arrivals_per_s,
-            f"{name}_utilisation": stage.utilisation,
-            f"{name}_hit_ratio": stage.hit_ratio,
-        }
-    return measures
-
-
-def _notes(plan: Plan, recorders: Sequence[Recorder], stages: Sequence[StageResult]) -> list[str]:
-    """What a reader must know before believing the figures."""
-    notes = []
-    cut = [r.limit for r in recorders if r.limit is not None]
-    if cut:
-        notes.append(
-            f"{len(cut)} of {len(recorders)} replications were cut short at their limit of {max(cut):,} events"
-        )
-    in_flight = sum(int(r.counts[RequestEnd.IN_FLIGHT]) for r in recorders)
-    if in_flight:
-        notes.append(f"{in_flight:,} measured requests had not ended when the run did; they count as unanswered")
-    length = sum(r.window.end - r.window.start for r in recorders) / len(recorders)
-    known = [mean for mean in (r.mean() for r in recorders) if mean is not None]
-    if known and length < SHORT * max(known) * MILLISECOND:
-        notes.append(
-            f"the window is {length / MILLISECOND:.3g} ms, short against a mean latency of {max(known):.3g} ms: "
-            "the system is still filling; measure more requests"
-        )
-    elif not cut and _one_rate(plan, recorders):
-        overloaded = any(stage.lacks_replicas for stage in stages)
-        said = unsteady([(r.part_sums, r.part_counts) for r in recorders], overloaded)
-        notes += [said] if said else []
-    return notes
-
-
-def _one_rate(plan: Plan, recorders: Sequence[Recorder]) -> bool:
-    """Whether load and desks were meant to be the same throughout every window."""
-    profile = plan.network.profile
-    changes = any(r.window.start < start < r.window.end for r in recorders for start in profile.starts)
-    return not changes and not plan.network.hours

@@ -12,9 +12,10 @@ from dataclasses import replace
 
 from cases.errors import RunError
 from simulator.control import Progress, check_wall, replicate
-from simulator.measure import Recorder, Totals, summarise
+from simulator.measure import Recorder
 from simulator.plan import MOST_REPLICATIONS, Engine, Plan, window
 from simulator.results import Interval, SimulationResult
+from simulator.summary import Totals, summarise
 
 FIRST = 5  # replications, before their spread is looked at
 

@@ -12,11 +12,11 @@ from cases.errors import RunError
 from cases.spec import Case
 from simulator import control
 from simulator.control import replicate
-from simulator.measure import Totals
 from simulator.plan import EVENTS_PER_VISIT, Plan, Window, plan, visits_at_most, window
 from simulator.report import limit, verdict
 from simulator.results import SimulationResult
 from simulator.run import simulate
+from simulator.summary import Totals
 from simulator.workload import SECOND
 
 LATENCY = "objectives:\n  - {{metric: latency, percentile: {percentile}, at_most: {target}}}"
@@ -56,6 +56,7 @@ def test_sums_of_long_waits_do_not_wrap_around() -> None:
     assert seen.wait_mean_ms * 8_000 * 1e6 > 2**63
     assert seen.service_mean_ms == pytest.approx(10 * 3600e3, rel=0.05)
     assert seen.queue_mean > 1_000
+    assert result.latency_ms["mean"].value == pytest.approx(seen.wait_mean_ms + seen.service_mean_ms, rel=0.02)
 
 
 def test_exactly_on_target_is_met() -> None:
