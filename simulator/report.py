@@ -36,7 +36,7 @@ def verdict(case: Case, result: SimulationResult) -> Verdict:
         )
     first = objectives[0]
     words = {True: "Holds", False: "Misses", None: "Undecided"}[first.met]
-    if _lacking(result) and first.name != "availability" and first.value is not None:
+    if _rising(result) and first.name != "availability" and first.value is not None:
         # The figure is of this run's length; an interval would pretend that there is a figure without one.
         name, target = first.name.removeprefix("latency "), milliseconds(first.target)
         text = f"{name} {milliseconds(first.value)} by the end of this run, and rising, against {target}"
@@ -114,6 +114,13 @@ def _lacking(result: SimulationResult) -> dict[str, float]:
         for name, stage in result.stages.items()
         if stage.replicas_needed is not None and stage.lacks_replicas
     }
+
+
+def _rising(result: SimulationResult) -> bool:
+    """Whether requests wait for a stage without the capacity; they may go on without one whose queue is longer."""
+    mean = result.latency_ms["mean"].value
+    waits = (result.stages[name].wait_mean_ms for name in _lacking(result))
+    return any(wait is None or mean is None or wait <= mean for wait in waits)
 
 
 def load_word(utilisation: float | None) -> str:

@@ -113,11 +113,12 @@ class Why:
         return "\n".join(lines)
 
     def sentence(self, case: Case) -> str:
-        """'Ranking queues 61 % of it.'"""
+        """'Heavy ranker queues 61 % of it.'"""
         stage, kind, share = self.parts()[0]
         label = _label(case, stage)
         text = _SENTENCES[kind].format(label=label, share=f"{share * 100:.0f} %")
-        return f"{text[0].upper()}{text[1:]}."
+        # A stage without a label is called as in the file.
+        return f"{text}." if text.startswith(stage) else f"{text[0].upper()}{text[1:]}."
 
 
 _SENTENCES = {

@@ -9,7 +9,7 @@ import streamlit as st
 from cases.errors import StagecraftError
 from cases.sheets import far_off
 from cases.spec import Case
-from simulator.report import Figure, Verdict, figure_rows, headline_figures, stage_rows, verdict
+from simulator.report import Figure, Verdict, few_legend, figure_rows, headline_figures, stage_rows, verdict
 from simulator.results import SimulationResult
 from ui import state
 from ui.charts import chart, latency_figure, queue_figure
@@ -141,6 +141,8 @@ def _picture(case: Case, result: SimulationResult, baseline: SimulationResult | 
         st.markdown("**Queues over time**")
         chart("queues", queue_figure(case, result), "Visits waiting by stage over simulated time", stale)
     st.table(figure_rows(result), hide_index=True)
+    if legend := few_legend(result):
+        st.caption(legend.replace("*", "\\*"))  # no markup
     with st.expander("Stages as a table"):
         st.table(stage_rows(case, result), hide_index=True)
         st.caption(

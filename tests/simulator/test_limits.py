@@ -142,6 +142,22 @@ def test_the_verdict_names_who_turns_visits_away() -> None:
     assert "small turns visits away" in str(verdict(opened, result))
 
 
+def test_a_stage_that_nobody_waits_for_does_not_make_latencies_rise() -> None:
+    """A source that is always left out: its queue grows without end, and the p99 is a p99 all the same."""
+    opened = case(
+        stage("quick", "{kind: constant, mean: 5 ms}", concurrency=10),
+        stage("slow", "{kind: constant, mean: 30 ms}", required="false", late_after="20 ms"),
+        rate="100 requests/s",
+        extra=objective(99, "50 ms"),
+    )
+    said = verdict(opened, simulate(plan(opened, requests=4_000, replications=3)))
+    assert said.holds
+    assert "rising" not in str(said)
+    assert "slow needs 2.9" in said.reason
+    waiting = case(stage("slow", "{kind: constant, mean: 30 ms}"), rate="100 requests/s", extra=objective(99, "1 day"))
+    assert "and rising" in str(verdict(waiting, simulate(plan(waiting, requests=4_000, replications=3))))
+
+
 def test_a_busy_stage_is_not_called_overloaded() -> None:
     assert "Overloaded" not in _said(case(stage(service="{kind: constant, mean: 10 ms}"), rate="99 requests/s"))
 
