@@ -95,6 +95,8 @@ from simulator.semantics import (
     VisitEnd,
     sorted_trace,
 )
+from simulator.visits import BACKING_OFF, CALLING, FALLING_BACK, IN_TOW, ON_THE_WAY, SETTLED, UNDER_WAY, WAITING
+from simulator.visits import SERVED as SERVICE
 from simulator.workload import ArrivalStream
 
 CHUNK = 8192  # arrivals fetched at once
@@ -107,10 +109,6 @@ DONE, MORE_ARRIVALS, MORE_ROOM, CHECKPOINT = range(4)
 
 # What an item of the agenda asks for.
 JOIN, FREE, SERVED, ANSWER, FAIL, CANCEL, SKIP, CLOSE = (SLOT(i) for i in range(8))
-
-# Where a visit is, and how a call stands: as in `requests_simpy`.
-ON_THE_WAY, WAITING, SERVICE, CALLING, IN_TOW = range(5)
-SETTLED, UNDER_WAY, BACKING_OFF, FALLING_BACK = range(4)
 
 # Enums as plain numbers: numba compiles constants.
 IN_FLIGHT, COMPLETED, DEGRADED, REJECTED, TIMED_OUT, BROKEN = (int(e) for e in list(RequestEnd)[:6])
@@ -1369,7 +1367,7 @@ def advance(st: State, until: int) -> int:
         if closing != NONE:
             close(st, closing)
 
-# Last, who works on what: a worker that this step set free is the first thing on the agenda, and visits that
+        # Last, who works on what: a worker that this step set free is the first thing on the agenda, and visits that
         # join are mostly the next.
         while True:
             if freed != NONE:

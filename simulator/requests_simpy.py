@@ -11,7 +11,7 @@ the same instant, first in first out. So nothing here calls itself, and the orde
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,20 +23,17 @@ from simulator.machine import (
     CANCEL_NONE,
     CANCEL_RUNNING,
     HASH,
-    LEAST_OF,
     LEAST_OUTSTANDING,
     MILLION,
     NEVER,
     NOBODY,
     PASS_ON,
-    RANDOM,
     ROUND_ROBIN,
     Ints,
     Machine,
-    MachineStage,
     Whole,
 )
-from simulator.plane import LONGEST_SERVICE, Ended, EventLimitReachedError, StageTally
+from simulator.plane import Ended, EventLimitReachedError, StageTally
 from simulator.semantics import (
     AGAIN,
     BATCH,
@@ -48,24 +45,46 @@ from simulator.semantics import (
     RequestEnd,
     Trace,
     Visit,
-    VisitEnd,
     sorted_trace,
 )
-from simulator.stations import Breaker, Budget, Cache, Keys, Queue, TokenBucket
+from simulator.stations import Queue
+from simulator.visits import (
+    ANSWERED,
+    BACKING_OFF,
+    BROKEN,
+    CALLING,
+    CANCELLED,
+    COMPLETED,
+    DEGRADED,
+    EXPIRED,
+    FAILED,
+    FALLING_BACK,
+    IN_TOW,
+    ON_THE_WAY,
+    OPEN,
+    OVER,
+    REJECTED,
+    SERVED,
+    SETTLED,
+    TIMED_OUT,
+    TURNED_AWAY,
+    UNDER_WAY,
+    WAITING,
+    Call,
+    Luck,
+    Part,
+    Request,
+    Scope,
+    Station,
+    Visiting,
+    choices_of,
+    rounded,
+    row_of,
+)
 from simulator.workload import ArrivalStream
 
 CHUNK = 512  # requests whose luck is drawn at once
 TICK = 1 << 14  # events between two looks at the wall clock
-
-# Where a visit is.
-ON_THE_WAY, WAITING, SERVED, CALLING, IN_TOW, OVER = range(6)  # IN_TOW: it ends with the visit it depends on
-
-# How a call stands.
-UNDER_WAY, BACKING_OFF, FALLING_BACK, SETTLED = range(4)
-
-# Names of this module: an enum's are looked up in two steps, twelve times a visit.
-OPEN, ANSWERED, TURNED_AWAY, EXPIRED, FAILED, CANCELLED = VisitEnd
-IN_FLIGHT, COMPLETED, DEGRADED, REJECTED, TIMED_OUT, BROKEN = list(RequestEnd)[:6]
 
 
 class _Event(simpy.Event):
@@ -81,184 +100,6 @@ class _Event(simpy.Event):
         self.callbacks = callbacks
         self.subject = subject
         self.identity = identity
-
-
-class Visiting:
-    """A visit under way."""
-
-    outcome = OPEN
-    reason = COMPLETED  # why the request fails if the visit does
-    place = ON_THE_WAY
-    join = due = start = end = free = answer = replica = worker = batch = -1
-    measured = hit = missed = False
-    queue: Queue | None = None
-    scope: _Scope | None = None  # the calls within it
-    members: tuple[Visiting, ...] = ()  # of the batch that it leads
-    towed: list[Visiting] | None = None  # coalesced misses that wait for its fetch
-    cached_key = -1
-
-    def __init__(self, call: _Call, copy: int, number: int, now: int) -> None:
-        self.call = call
-        self.request = call.request
-        self.stage = call.stage
-        self.copy = copy
-        self.attempt = call.attempt
-        self.identity = call.request.identity + number
-        self.level = call.request.level if call.stage.by_level else 0
-        self.usual: bool = call.usual and not copy and not call.attempt
-        self.items = call.items
-        self.send = now
-
-
-class _Call:
-    """What a visit asks of a stage, or of one of its shards, with all attempts."""
-
-    state = UNDER_WAY
-    attempt = 0
-    identity = -1  # of the first visit of this attempt
-    probe = False
-
-    def __init__(self, request: _Request, part: _Part | None, stage: _Stage, shard: int, items: int) -> None:
-        self.request = request
-        self.part = part  # None: the client's
-        self.stage = stage
-        self.shard = shard
-        self.items = items
-        # Whether the draws of its first attempt are among those prefetched.
-        self.usual: bool = part is not None and part.scope.first and not shard
-        self.copies: list[Visiting | None] = [None, None]
-
-
-class _Part:
-    """A stage within a scope: what it waits for and how its calls stand."""
-
-    items = settled_before = answered_before = answered = 0
-    called = settled = missed = False
-    calls: Sequence[_Call] = ()  # once it is called
-
-    def __init__(self, scope: _Scope, stage: _Stage) -> None:
-        self.scope = scope
-        self.stage = stage
-
-
-class _Scope:
-    """The stages called within a visit."""
-
-    live = True
-
-    def __init__(self, owner: Visiting, stages: list[_Stage]) -> None:
-        self.owner = owner
-        self.first = owner.identity & 0xFFFF == 0  # the client's first attempt
-        self.parts = {stage.index: _Part(self, stage) for stage in stages}
-        self.unsettled = owner.stage.last_calls  # stages that no other comes after
-        self.held = owner.stage.held_calls  # calls for which the owner's worker is kept
-        self.under_way = 0  # calls
-
-
-class _Request:
-    outcome = IN_FLIGHT
-    visits = 0
-    degraded = False
-    quality = MILLION
-
-    def __init__(self, identity: int, arrival: int, deadline: int, luck: _Luck, row: int) -> None:
-        self.identity = identity  # number << 16
-        self.arrival = arrival
-        self.deadline = deadline
-        self.luck = luck
-        self.row = row  # its place in `luck`
-        self.key: int = luck.keys[row]
-        self.kind: int = luck.kinds[row]
-        self.items: int = luck.items[row]
-        self.level: int = luck.levels[row]
-
-
-class _Stage:
-    """A stage: its numbers, what visits meet there, and its tally."""
-
-    def __init__(self, machine: Machine, index: int) -> None:
-        self.index = index
-        self.machine = stage = machine.stages[index]
-        within = [s for s in machine.stages if s.caller == index]
-        self.last_calls = sum(not s.successors for s in within)
-        self.held_calls = sum(s.hold for s in within)
-        self.within: list[_Stage] = []
-        self.first_calls: list[_Stage] = []
-        self.successors: list[_Stage] = []
-        levels = 1 + max(kind.level for kind in machine.classes) if stage.by_level else 1
-        self.by_level = bool(stage.by_level)
-        self.queues = [] if stage.endless else [Queue(stage, q, levels) for q in range(stage.queues)]
-        self.keys = Keys(machine, stage) if stage.cache_keys else None
-        caches = 1 if stage.cache_shared or stage.endless else stage.replicas
-        self.caches = [Cache(stage) for _ in range(caches)] if stage.cache_keys else []
-        self.bucket = TokenBucket(stage) if stage.admission_interval else None
-        self.breaker = Breaker(stage) if stage.breaker_window else None
-        self.retries, self.hedges = Budget(stage.retry_budget), Budget(stage.hedge_budget)
-        self.budgets = [
-            b for b, used in ((self.retries, stage.attempts > 1), (self.hedges, stage.hedge_after < NEVER)) if used
-        ]
-        self.conditional = stage.when_missed != NOBODY or stage.when_threshold < ALWAYS
-        self.turn = self.choices = 0
-        self.factor, self.paused, self.outage = 1.0, False, False
-        self.waiting = self.most_waiting = self.busy = 0
-        self.waiting_integral = self.busy_integral = 0  # sum of -t at each rise and +t at each fall
-        self.tally = dict.fromkeys(StageTally._fields, 0)
-        self.waits: list[int] = []
-
-    def meet(self, stages: list[_Stage]) -> None:
-        """Get to know the others."""
-        self.within = [s for s in stages if s.machine.caller == self.index]
-        self.first_calls = [stages[i] for i in self.machine.first_calls]
-        self.successors = [stages[i] for i in self.machine.successors]
-
-
-class _Luck:
-    """The draws of a chunk of requests, by row; those by stage are for the visits that most requests make."""
-
-    def __init__(self, machine: Machine, keys: draws.Keys) -> None:
-        self.keys: list[int] = keys.tolist()
-        classes = machine.classes
-        below = np.array([kind.below for kind in classes[:-1]], dtype=np.uint64)
-        drawn = draws.mix_many(keys, draws.CLASS) >> np.uint64(1)
-        kinds = np.searchsorted(below, drawn, side="right")
-        items = np.array([kind.items for kind in classes])[kinds]
-        unit = draws.mix_many(keys, draws.ITEMS)
-        for index, kind in enumerate(classes):
-            if kind.table != NOBODY:
-                of_kind = kinds == index
-                spread = draws.quantiles(machine.tables[kind.table], unit[of_kind]) * float(kind.items)
-                items[of_kind] = np.minimum(np.floor(spread + 0.5), LONGEST_SERVICE).astype(np.int64)
-        self.kinds: list[int] = kinds.tolist()
-        self.items: list[int] = items.tolist()
-        self.levels: list[int] = np.array([kind.level for kind in classes])[kinds].tolist()
-        self.visits: list[list[int]] = []  # their keys
-        self.unit: list[list[float]] = []
-        self.routes: list[list[tuple[int, ...]]] = []
-        for stage in machine.stages:
-            visits = draws.mix_many(keys, stage.name_hash)
-            first = stage.caller == machine.client
-            table = machine.tables[stage.table]
-            self.visits.append(visits.tolist() if first else [])
-            self.unit.append(draws.quantiles(table, draws.mix_many(visits, draws.SERVICE)).tolist() if first else [])
-            routed = first and stage.balancing in (RANDOM, LEAST_OF)
-            self.routes.append(_routes(stage, visits) if routed else [])
-
-
-def _routes(stage: MachineStage, visits: draws.Keys) -> list[tuple[int, ...]]:
-    """Replicas drawn for each visit."""
-    replicas, shift = np.uint64(stage.replicas), np.uint64(32)
-    high = (draws.mix_many(visits, draws.ROUTE + j) >> shift for j in range(_choices(stage)))
-    return list(zip(*((h * replicas >> shift).tolist() for h in high), strict=True))
-
-
-def _choices(stage: MachineStage) -> int:
-    return stage.choices if stage.balancing == LEAST_OF else 1
-
-
-def _rounded(time: float) -> int:
-    """R13: to whole nanoseconds, at least one."""
-    exact = time + 0.5
-    return 1 if exact < 1.0 else LONGEST_SERVICE if exact > LONGEST_SERVICE else int(exact)
 
 
 class SimPyRequests:
@@ -283,7 +124,7 @@ class SimPyRequests:
         self.measuring = False
         self._machine = machine
         self._stream = arrivals
-        self._stages = [_Stage(machine, s) for s in range(len(machine.stages))]
+        self._stages = [Station(machine, s) for s in range(len(machine.stages))]
         for stage in self._stages:
             stage.meet(self._stages)
         self._client = self._stages[-1]
@@ -338,7 +179,7 @@ class SimPyRequests:
     def _refill(self) -> None:
         chunk = self._stream.chunk(CHUNK)
         self._first, self._times, self._row = chunk.first, chunk.times.tolist(), 0
-        self._luck = _Luck(self._machine, chunk.keys)
+        self._luck = Luck(self._machine, chunk.keys)
 
     def _await_arrival(self) -> None:
         if self._row == len(self._times):
@@ -348,14 +189,14 @@ class SimPyRequests:
         self.env.schedule(_Event(self._arrives, None, identity), priority, self._times[self._row] - self.env.now)
 
     def _arrive(self, event: _Event, now: int) -> None:
-        request = _Request(event.identity, now, now + self._machine.deadline, self._luck, self._row)
+        request = Request(event.identity, now, now + self._machine.deadline, self._luck, self._row)
         self._row += 1
-        self._attempt(_Call(request, None, self._client, 0, request.items), now)
+        self._attempt(Call(request, None, self._client, 0, request.items), now)
         self._await_arrival()
 
     # -- calling ------------------------------------------------------------------------------------------------------
 
-    def _attempt(self, call: _Call, now: int) -> None:
+    def _attempt(self, call: Call, now: int) -> None:
         """R7: a first attempt, or another."""
         stage = call.stage
         numbers = stage.machine
@@ -381,7 +222,7 @@ class SimPyRequests:
         else:
             self._dispatch(visit)
 
-    def _copy(self, call: _Call, copy: int, now: int) -> Visiting:
+    def _copy(self, call: Call, copy: int, now: int) -> Visiting:
         """A visit of this attempt."""
         request = call.request
         visit = Visiting(call, copy, request.visits, now)
@@ -407,7 +248,7 @@ class SimPyRequests:
         if numbers.timeout_table == NOBODY:
             return numbers.timeout
         table = self._machine.tables[numbers.timeout_table]
-        return _rounded(draws.quantile(table, draws.mix(self._key(visit), draws.TIMEOUT)) * float(numbers.timeout))
+        return rounded(draws.quantile(table, draws.mix(self._key(visit), draws.TIMEOUT)) * float(numbers.timeout))
 
     def _key(self, visit: Visiting) -> int:
         """Of a visit's luck."""
@@ -420,13 +261,13 @@ class SimPyRequests:
         return draws.mix(self._key(part.scope.owner), word)
 
     def _hedge(self, event: _Event, now: int) -> None:
-        call: _Call = event.subject
+        call: Call = event.subject
         if call.identity == event.identity and call.state == UNDER_WAY and call.stage.hedges.take():
             call.stage.tally["hedges"] += self.measuring
             self._dispatch(self._copy(call, 1, now))
 
     def _time_out(self, event: _Event, now: int) -> None:
-        call: _Call = event.subject
+        call: Call = event.subject
         if call.identity != event.identity or call.state != UNDER_WAY:
             return
         call.stage.tally["time_outs"] += self.measuring
@@ -436,7 +277,7 @@ class SimPyRequests:
                 self._let_go(visit)
         self._attempt_failed(call, TIMED_OUT, now)
 
-    def _attempt_failed(self, call: _Call, reason: RequestEnd, now: int) -> None:
+    def _attempt_failed(self, call: Call, reason: RequestEnd, now: int) -> None:
         """R7: again, or the fallback, or the call has failed."""
         stage, request = call.stage, call.request
         numbers = stage.machine
@@ -452,7 +293,7 @@ class SimPyRequests:
         else:
             self._call_failed(call, reason, now)
 
-    def _backoff(self, call: _Call) -> int:
+    def _backoff(self, call: Call) -> int:
         """Base x 2^(k-1), capped, less a keyed share of it."""
         numbers = call.stage.machine
         delay = min(numbers.backoff, numbers.backoff_longest)
@@ -466,7 +307,7 @@ class SimPyRequests:
         return max(1, delay)
 
     def _again(self, event: _Event, now: int) -> None:
-        call: _Call = event.subject
+        call: Call = event.subject
         if call.identity != event.identity:
             return
         if call.state == BACKING_OFF:
@@ -479,7 +320,7 @@ class SimPyRequests:
             stage.tally["fallbacks"] += self.measuring
             self._call_answered(call, now)
 
-    def _call_answered(self, call: _Call, now: int) -> None:
+    def _call_answered(self, call: Call, now: int) -> None:
         call.state = SETTLED
         part = call.part
         if part is None:
@@ -490,7 +331,7 @@ class SimPyRequests:
         if part.answered == part.stage.machine.quorum:
             self._settle(part, now)
 
-    def _call_failed(self, call: _Call, reason: RequestEnd, now: int) -> None:
+    def _call_failed(self, call: Call, reason: RequestEnd, now: int) -> None:
         call.state = SETTLED
         part = call.part
         if part is None:
@@ -505,13 +346,13 @@ class SimPyRequests:
 
     def _open_scope(self, owner: Visiting, now: int) -> None:
         owner.place = CALLING
-        owner.scope = scope = _Scope(owner, owner.stage.within)
+        owner.scope = scope = Scope(owner, owner.stage.within)
         for stage in owner.stage.first_calls:
             part = scope.parts[stage.index]
             part.items = owner.items
             self._call_stage(part, now)
 
-    def _call_stage(self, part: _Part, now: int) -> None:
+    def _call_stage(self, part: Part, now: int) -> None:
         """R2: what a stage waited for is there."""
         scope, stage = part.scope, part.stage
         numbers = stage.machine
@@ -521,13 +362,13 @@ class SimPyRequests:
             return
         scope.under_way += numbers.shards
         items = part.items if numbers.shards == 1 else -(-part.items // numbers.shards)
-        part.calls = [_Call(scope.owner.request, part, stage, shard, items) for shard in range(numbers.shards)]
+        part.calls = [Call(scope.owner.request, part, stage, shard, items) for shard in range(numbers.shards)]
         for call in part.calls:
             self._attempt(call, now)
         if numbers.late_after < NEVER:
             self._schedule(LATE, part.calls[0].identity, numbers.late_after, part)
 
-    def _applies(self, part: _Part) -> bool:
+    def _applies(self, part: Part) -> bool:
         """`when`."""
         numbers, owner = part.stage.machine, part.scope.owner
         if numbers.when_missed != NOBODY:
@@ -538,11 +379,11 @@ class SimPyRequests:
             return draws.mix(key, draws.WHEN) >> 1 < numbers.when_threshold
         return True
 
-    def _skip(self, part: _Part, now: int) -> None:
+    def _skip(self, part: Part, now: int) -> None:
         if part.scope.live and not part.settled:
             self._settle(part, now)
 
-    def _settle(self, part: _Part, now: int) -> None:
+    def _settle(self, part: Part, now: int) -> None:
         """R2: with an answer, without one, or not called at all; those that come after may go."""
         scope, stage = part.scope, part.stage
         numbers = stage.machine
@@ -574,7 +415,7 @@ class SimPyRequests:
             if scope.unsettled == 0:
                 self._then(self._answered, scope.owner)
 
-    def _handed_on(self, part: _Part) -> int:
+    def _handed_on(self, part: Part) -> int:
         numbers = part.stage.machine
         if numbers.gives != PASS_ON:
             items = numbers.gives * part.answered // numbers.shards
@@ -584,12 +425,12 @@ class SimPyRequests:
             items = part.items
         return items if items < numbers.keeps else numbers.keeps
 
-    def _needed(self, part: _Part) -> bool:
+    def _needed(self, part: Part) -> bool:
         """Whether somebody still waits for it: with `wait_for` those that come after may have gone on."""
         following = part.stage.successors
         return not following or any(not part.scope.parts[s.index].called for s in following)
 
-    def _without(self, part: _Part, reason: RequestEnd, now: int) -> None:
+    def _without(self, part: Part, reason: RequestEnd, now: int) -> None:
         """There will be no quorum."""
         stage, scope = part.stage, part.scope
         needed = self._needed(part)
@@ -605,7 +446,7 @@ class SimPyRequests:
         self._settle(part, now)
 
     def _too_late(self, event: _Event, now: int) -> None:
-        part: _Part = event.subject
+        part: Part = event.subject
         if part.settled or not part.scope.live:
             return
         if part.answered:
@@ -616,7 +457,7 @@ class SimPyRequests:
         else:
             self._without(part, TIMED_OUT, now)
 
-    def _drop_calls(self, part: _Part) -> None:
+    def _drop_calls(self, part: Part) -> None:
         """Nobody waits for the rest."""
         for call in part.calls:
             if call.state != SETTLED:
@@ -627,7 +468,7 @@ class SimPyRequests:
                 call.state = SETTLED
                 part.scope.under_way -= 1
 
-    def _end_scope(self, scope: _Scope) -> None:
+    def _end_scope(self, scope: Scope) -> None:
         scope.live = False
         if scope.under_way:
             for part in scope.parts.values():
@@ -737,7 +578,7 @@ class SimPyRequests:
         if visit.usual:
             return visit.request.luck.routes[stage.index][visit.request.row]
         key, replicas = self._key(visit), stage.machine.replicas
-        return tuple(draws.below(draws.mix(key, draws.ROUTE + j), replicas) for j in range(_choices(stage.machine)))
+        return tuple(draws.below(draws.mix(key, draws.ROUTE + j), replicas) for j in range(choices_of(stage.machine)))
 
     def _hashed(self, visit: Visiting) -> int:
         stage = visit.stage
@@ -778,7 +619,7 @@ class SimPyRequests:
         if visit.queue is not None:
             self._then(self._free, (visit.queue, visit.stage, worker))
 
-    def _start_batch(self, queue: Queue, stage: _Stage, worker: int, now: int) -> None:
+    def _start_batch(self, queue: Queue, stage: Station, worker: int, now: int) -> None:
         """Those whose turn it is, together."""
         numbers = stage.machine
         members: list[Visiting] = []
@@ -809,7 +650,7 @@ class SimPyRequests:
         else:
             carried = len(members) if numbers.counts_visits else items
             work = float(numbers.floor) + float(numbers.per_item) * float(carried)
-            service = _rounded(self._unit(visit) * work * stage.factor)
+            service = rounded(self._unit(visit) * work * stage.factor)
         stage.busy_integral -= now
         stage.busy += 1
         for member in members:
@@ -886,7 +727,7 @@ class SimPyRequests:
         if visit.queue is not None:
             self._then(self._free, (visit.queue, stage, visit.worker))
 
-    def _free(self, found: tuple[Queue, _Stage, int], now: int) -> None:
+    def _free(self, found: tuple[Queue, Station, int], now: int) -> None:
         """R4: a worker without a visit takes the next, or is idle."""
         queue, stage, worker = found
         if not queue.length or stage.paused:
@@ -1001,7 +842,7 @@ class SimPyRequests:
     def _close(self, visit: Visiting) -> None:
         visit.place = OVER
 
-    def _end(self, request: _Request, outcome: RequestEnd, now: int) -> None:
+    def _end(self, request: Request, outcome: RequestEnd, now: int) -> None:
         """R1."""
         if outcome is COMPLETED and request.degraded:
             outcome = DEGRADED
@@ -1077,29 +918,5 @@ class SimPyRequests:
 
     def trace(self) -> Trace:
         """Every visit so far of the requests traced, unfinished ones included."""
-        rows = [_row(visit) for visit in self._visits]
+        rows = [row_of(visit) for visit in self._visits]
         return sorted_trace(np.array(rows, dtype=np.int64).reshape(-1, len(Visit._fields)))
-
-
-def _row(v: Visiting) -> Visit:
-    call = v.call
-    return Visit(
-        request=v.identity >> 16,
-        visit=v.identity & 0xFFFF,
-        stage=v.stage.index,
-        caller=-1 if call.part is None else call.part.scope.owner.identity & 0xFFFF,
-        shard=call.shard,
-        attempt=v.attempt,
-        copy=v.copy,
-        send=v.send,
-        join=v.join,
-        due=v.due,
-        start=v.start,
-        end=v.end,
-        free=v.free,
-        answer=v.answer,
-        replica=v.replica,
-        worker=v.worker,
-        batch=v.batch,
-        outcome=v.outcome,
-    )

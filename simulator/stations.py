@@ -15,7 +15,7 @@ from simulator import draws
 from simulator.machine import LRU, MOST_TOKENS, NEVER, UNLIMITED, Machine, MachineStage
 
 if TYPE_CHECKING:
-    from simulator.requests_simpy import Visiting
+    from simulator.visits import Visiting
 
 
 class Queue:
