@@ -334,6 +334,7 @@ def attempt(st: State, c: Number, now: int) -> None:
         dispatch(st, v, s, now)
     else:
         visit.outcome = TURNED_AWAY
+        visit.answer = now
         visit.reason = REJECTED
         then(clock, st.agenda, FAIL, v, NONE, visit.identity)
 
@@ -751,7 +752,7 @@ def join(st: State, v: Number, now: int) -> Number:
     stage.joins += clock.measuring
     what = 0
     if stage.admission_interval and not admits(stage, now):
-        turn_away(clock, stage, st.visit, st.agenda, v)
+        turn_away(clock, stage, st.visit, st.agenda, v, now)
     elif stage.endless:
         visit.replica = 0
         what = 1
@@ -781,7 +782,7 @@ def enqueue(st: State, v: Number, now: int) -> Number:
             shed = to_shed(stage, queue, st.waiters)
             leave(stage, queue, st.waiters, st.visit, shed, now)
             st.visit[shed].place = ON_THE_WAY
-        turn_away(clock, stage, st.visit, st.agenda, shed)
+        turn_away(clock, stage, st.visit, st.agenda, shed, now)
     if enters:
         visit.place = WAITING
         enter(stage, queue, st.waiters, st.visit, v, now)
@@ -795,11 +796,12 @@ def enqueue(st: State, v: Number, now: int) -> Number:
 
 
 @compiled
-def turn_away(clock: Row, stage: Row, visits: Records, agenda: Records, v: Number) -> None:
+def turn_away(clock: Row, stage: Row, visits: Records, agenda: Records, v: Number, now: int) -> None:
     visit = visits[v]
     stage.rejections += visit.measured
     if visit.outcome == OPEN:
         visit.outcome = TURNED_AWAY
+        visit.answer = now
     visit.reason = REJECTED
     then(clock, agenda, FAIL, v, NONE, visit.identity)
 
@@ -812,6 +814,7 @@ def expired(clock: Row, stage: Row, requests: Records, visits: Records, agenda: 
     if dropped:
         if visit.outcome == OPEN:
             visit.outcome = EXPIRED
+            visit.answer = now
         visit.reason = TIMED_OUT
         then(clock, agenda, FAIL, v, NONE, visit.identity)
     return dropped
@@ -1099,7 +1102,6 @@ def fail(st: State, v: Number, now: int) -> Number:
         let_worker_go(clock, st.stage, st.visit, st.agenda, v, now)
     if visit.outcome == OPEN:
         visit.outcome = FAILED
-    if visit.answer < 0:
         visit.answer = now
     if st.stage[visit.stage].cache_keys:
         end_fetch(clock, st.entry, st.visit, st.agenda, v, FAIL)

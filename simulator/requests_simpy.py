@@ -210,7 +210,7 @@ class SimPyRequests:
         visit = self._copy(call, 0, now)
         call.identity = visit.identity
         if not admitted:
-            visit.outcome, visit.reason = TURNED_AWAY, REJECTED
+            visit.outcome, visit.reason, visit.answer = TURNED_AWAY, REJECTED, now
             self._then(self._fail, visit)
             return
         if numbers.timeout < NEVER:
@@ -488,7 +488,7 @@ class SimPyRequests:
         visit.measured = self.measuring
         stage.tally["joins"] += visit.measured
         if stage.bucket and not stage.bucket.admits(now):
-            self._turn_away(visit)
+            self._turn_away(visit, now)
         elif numbers.endless:
             visit.replica = 0
             if not self._expired(visit, now):
@@ -507,11 +507,11 @@ class SimPyRequests:
         numbers = stage.machine
         if queue.length >= numbers.queue_limit:
             if not (numbers.shed_oldest and queue.length):
-                self._turn_away(visit)
+                self._turn_away(visit, now)
                 return
             shed = queue.to_shed()
             self._leave_queue(shed, now)
-            self._turn_away(shed)
+            self._turn_away(shed, now)
         visit.place = WAITING
         queue.add(visit)
         stage.waiting_integral -= now
@@ -530,10 +530,10 @@ class SimPyRequests:
         stage.waiting -= 1
         stage.waiting_integral += now
 
-    def _turn_away(self, visit: Visiting) -> None:
+    def _turn_away(self, visit: Visiting, now: int) -> None:
         visit.stage.tally["rejections"] += visit.measured
         if visit.outcome is OPEN:
-            visit.outcome = TURNED_AWAY
+            visit.outcome, visit.answer = TURNED_AWAY, now
         visit.reason = REJECTED
         self._then(self._fail, visit)
 
@@ -542,7 +542,7 @@ class SimPyRequests:
         if not visit.stage.machine.drop_expired or now < visit.request.deadline:
             return False
         if visit.outcome is OPEN:
-            visit.outcome = EXPIRED
+            visit.outcome, visit.answer = EXPIRED, now
         visit.reason = TIMED_OUT
         self._then(self._fail, visit)
         return True
@@ -787,9 +787,7 @@ class SimPyRequests:
         if visit.scope is not None:
             self._let_worker_go(visit, now)
         if visit.outcome is OPEN:
-            visit.outcome = FAILED
-        if visit.answer < 0:
-            visit.answer = now
+            visit.outcome, visit.answer = FAILED, now
         self._end_fetch(visit, self._fail)
         self._close(visit)
         if call.state == UNDER_WAY and call.copies[visit.copy] is visit:
