@@ -384,6 +384,7 @@ def time_out(st: State, c: Number, identity: int, now: int) -> Number:
 def expire(clock: Row, stage: Row, visits: Records, agenda: Records, v: Number, now: int) -> None:
     if v != NONE:
         visits[v].outcome = EXPIRED
+        visits[v].reason = TIMED_OUT
         visits[v].answer = now
         let_go(clock, stage, visits, agenda, v)
 

@@ -273,7 +273,7 @@ class SimPyRequests:
         call.stage.tally["time_outs"] += self.measuring
         for visit in call.copies:
             if visit is not None:
-                visit.outcome, visit.answer = EXPIRED, now
+                visit.outcome, visit.reason, visit.answer = EXPIRED, TIMED_OUT, now
                 self._let_go(visit)
         self._attempt_failed(call, TIMED_OUT, now)
 
