@@ -23,7 +23,7 @@ def bin_of(value: int) -> int:
 
 def bins_of(values: Ints) -> Ints:
     """`bin_of` for an array; values below 2^53."""
-    shift = np.maximum(np.frexp(values.astype(np.float64))[1].astype(np.int64) - BITS - 1, 0)
+    shift: Ints = np.maximum(np.frexp(values.astype(np.float64))[1] - (BITS + 1), 0).astype(np.int64)
     return (shift << BITS) + (values >> shift)
 
 
@@ -37,6 +37,14 @@ def middle(index: int) -> float:
 def count(values: Ints) -> Ints:
     """Histogram of an array of values, shape (BINS,)."""
     return np.bincount(bins_of(values), minlength=BINS).astype(np.int64)
+
+
+def add(counts: Ints, values: Ints) -> None:
+    """Count some more values in a histogram, in place."""
+    if len(values) > BINS // 8:
+        counts += count(values)
+    else:
+        np.add.at(counts, bins_of(values), 1)
 
 
 def rank(population: int, percent: float) -> int:

@@ -130,19 +130,22 @@ class Recorder:
         ended = Ended(*(np.concatenate(column) for column in zip(*self._pending, strict=True)))
         self._pending, self._waiting = [], 0
         measured = (ended.number >= self.window.first) & (ended.number < self.window.last)
-        ended = Ended(*(column[measured] for column in ended))
+        ended = _only(ended, measured)
         self.counts += np.bincount(ended.outcome, minlength=len(self.counts))
         for kind, tally in enumerate(self.classes):
             tally.ended += int(np.count_nonzero(ended.kind == kind))
-        answered = _answered(ended)
-        self._take(Ended(*(column[answered] for column in ended)))
+        self._take(_only(ended, _answered(ended)))
 
     def _take(self, answered: Ended) -> None:
         """Measured requests that were answered."""
         latencies = answered.end - answered.arrival
-        part = (answered.number - self.window.first) * PARTS // max(1, self.offered)
-        self.part_sums += np.array([_total(latencies[part == p]) for p in range(PARTS)], dtype=object)
-        self.part_counts += np.bincount(part, minlength=PARTS)
+        if not len(latencies):
+            return
+        part = (answered.number - self.window.first) * PARTS // self.offered
+        counts = np.bincount(part, minlength=PARTS)
+        self.part_counts += counts
+        for one in np.flatnonzero(counts):
+            self.part_sums[one] += _total(latencies if counts[one] == len(part) else latencies[part == one])
         self.quality_sum += int(answered.quality.sum())
         for target in self.late:
             self.late[target] += int(np.count_nonzero(latencies > target))
@@ -150,7 +153,7 @@ class Recorder:
             tally.take(latencies[answered.kind == kind])
         if self.slowest is not None:
             self.slowest.take(answered)
-        np.add.at(self.latencies, histogram.bins_of(latencies), 1)
+        histogram.add(self.latencies, latencies)
 
     def cut_short(self, now: int, plane: RequestPlane, limit: int) -> None:
         """The event limit was reached; the window is what has been."""
@@ -272,7 +275,7 @@ class _ClassTally:
         """Those that were answered."""
         self.answered += len(latencies)
         self.latency_sum += _total(latencies)
-        np.add.at(self._latencies, histogram.bins_of(latencies), 1)
+        histogram.add(self._latencies, latencies)
 
     def close(self, offered: int) -> None:
         """So many were offered: percentiles are over all of them (R9)."""
@@ -308,6 +311,10 @@ class _Slowest:
         every = Ended(*(np.concatenate(column) for column in zip(*self._held, strict=True)))
         first = np.lexsort((every.number, every.arrival - every.end))[: self.most]
         return Ended(*(column[first] for column in every))
+
+
+def _only(ended: Ended, chosen: NDArray[np.bool_]) -> Ended:
+    return ended if chosen.all() else Ended(*(column[chosen] for column in ended))
 
 
 def _answered(ended: Ended) -> NDArray[np.bool_]:
