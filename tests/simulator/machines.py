@@ -293,11 +293,11 @@ def run(engine: str, built: Machine, load: Load, keep_trace: bool = True, **opti
     horizon = load.instants[-1]
 
     def control() -> Any:
-        for instant in sorted({*load.instants, *(a.at for a in load.acts if a.at <= horizon)}):
+        for instant in sorted({*load.instants, *(a.at for a in load.acts if a.at < horizon)}):
             if instant > env.now:
                 yield env.timeout(instant - env.now)
             for done in load.acts:
-                if done.at == instant:
+                if done.at == instant < horizon:
                     act(plane, built, done)
             if instant not in looking:
                 continue

@@ -1,0 +1,309 @@
+"""A trace read as what it tells of: calls with their attempts, and the stages within a visit, settled or not.
+
+For `invariants` only, and written from the rules: it knows nothing of the planes. What a trace does not tell is None:
+who would have been tried again had there been budget, what ends a visit that nobody waits for, and what came first of
+two things of one instant.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from simulator.machine import ALWAYS, CANCEL_RUNNING, NEVER, NOBODY, UNLIMITED, Machine, MachineStage
+from simulator.semantics import Trace, Visit, VisitEnd, visits
+
+FAILURES = (VisitEnd.REJECTED, VisitEnd.EXPIRED, VisitEnd.FAILED)
+
+
+def closed(visit: Visit) -> int:
+    """When its caller knew, or would have: NEVER if it is open."""
+    return NEVER if visit.outcome == VisitEnd.OPEN else visit.answer
+
+
+class Attempt:
+    """A visit, and perhaps its hedge."""
+
+    def __init__(self, copies: list[Visit]) -> None:
+        self.copies = copies
+        self.send = copies[0].send
+        answers = [v.answer for v in copies if v.outcome == VisitEnd.ANSWERED]
+        self.answered = min(answers, default=NEVER)
+        over = all(v.outcome in FAILURES for v in copies)
+        self.failed = max(v.answer for v in copies) if over else NEVER
+
+
+class Result(NamedTuple):
+    """How a call ended."""
+
+    at: int  # NEVER: not yet
+    answered: bool = False
+    failed_at: int = NEVER  # its last attempt
+    again_by: int = NEVER  # when it must have been tried again at the latest, if it was to be
+    sure: bool = True  # False: it may have been waiting to be tried again, if there was budget
+
+
+@dataclass
+class Call:
+    """What a visit asks of a stage, or of one of its shards; the client's own has no owner."""
+
+    machine: Machine
+    stage: int
+    owner: Visit | None
+    deadline: int
+    attempts: list[Attempt]
+
+    @property
+    def numbers(self) -> MachineStage:
+        """Of its stage."""
+        return self.machine.stages[self.stage]
+
+    def backoff(self, attempt: int) -> tuple[int, int]:
+        """The shortest and the longest wait after this attempt (from 0) has failed."""
+        numbers = self.numbers
+        full = min(numbers.backoff << attempt, numbers.backoff_longest)
+        return max(1, full - int(full * numbers.jitter)), max(1, full)
+
+    @cached_property
+    def result(self) -> Result:
+        """What its attempts come to, if nobody interfered."""
+        last, numbers = self.attempts[-1], self.numbers
+        if last.answered < NEVER:
+            return Result(last.answered, True)
+        failed = last.failed
+        if failed == NEVER:
+            return Result(NEVER)
+        fallback = failed + numbers.fallback if numbers.fallback < NEVER else NEVER
+        end = Result(fallback, True, failed) if fallback < NEVER else Result(failed, False, failed)
+        if len(self.attempts) >= numbers.attempts or failed >= self.deadline:
+            return end
+        again_by = failed + self.backoff(len(self.attempts) - 1)[1]
+        if numbers.retry_budget == UNLIMITED:
+            return Result(NEVER, False, failed, again_by)
+        return end._replace(again_by=again_by, sure=False)
+
+
+class Settled(NamedTuple):
+    """How a stage within a visit was settled."""
+
+    at: int  # NEVER: it was not
+    answered: bool | None = False  # by a quorum
+    without: bool | None = False  # there was none, and nothing to go on with
+
+
+@dataclass
+class Part:
+    """A stage within a visit."""
+
+    stage: int
+    numbers: MachineStage
+    calls: list[Call]
+    due: int | None = None  # when it was to be called; NEVER: not at all
+    settled: Settled | None = None
+    fails: int | None = NEVER  # when its caller fails for it
+
+    @property
+    def sent(self) -> int | None:
+        """When it was called."""
+        return self.calls[0].attempts[0].send if self.calls else None
+
+    @property
+    def conditional(self) -> bool:
+        """Whether a trace cannot tell that it should have been called."""
+        return self.numbers.when_threshold < ALWAYS or self.numbers.when_missed != NOBODY
+
+    def settle(self, over: int, horizon: int) -> Settled | None:
+        """From the results of its calls, if the visit that it is within ended at `over`."""
+        results = [call.result for call in self.calls]
+        unsure = [r for r in results if not r.sure]
+        settled = self._decide([r for r in results if r.sure])
+        if all(r.again_by < min(settled.at, over) for r in unsure):
+            settled = self._decide(results)  # there was no budget, or they would have been tried again
+        elif any(r.failed_at < settled.at for r in unsure):
+            return None
+        return settled if settled.at <= over and settled.at < horizon else Settled(NEVER)
+
+    def _decide(self, results: list[Result]) -> Settled:
+        numbers = self.numbers
+        answers = sorted(r.at for r in results if r.answered)
+        failures = sorted(r.at for r in results if not r.answered and r.at < NEVER)
+        quorum = answers[numbers.quorum - 1] if len(answers) >= numbers.quorum else NEVER
+        spare = numbers.shards - numbers.quorum
+        hopeless = failures[spare] if len(failures) > spare else NEVER
+        assert self.sent is not None
+        late = self.sent + numbers.late_after if numbers.late_after < NEVER else NEVER
+        at = min(quorum, hopeless, late)
+        if at == NEVER:
+            return Settled(NEVER)
+        if at == late and late in (quorum, hopeless, *answers):
+            return Settled(at, None, None)  # which came first?
+        return Settled(at, at == quorum, at == hopeless or (at == late and (not answers or answers[0] > late)))
+
+
+@dataclass
+class Scope:
+    """The stages called within a visit."""
+
+    owner: Visit
+    opened: int
+    over: int  # when it ended; the horizon: not before
+    told: bool  # False: nobody knows when it ended
+    parts: dict[int, Part] = field(default_factory=dict)
+
+    @property
+    def fails(self) -> int | None:
+        """When the visit fails for a stage within it."""
+        fails = [part.fails for part in self.parts.values()]
+        known = min((at for at in fails if at is not None), default=NEVER)
+        return None if None in fails else known
+
+    @property
+    def answers(self) -> int | None:
+        """When all of it is settled."""
+        last = [part.settled for part in self.parts.values() if not part.numbers.successors]
+        return None if None in last else max(s.at for s in last if s is not None)
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything about it is known."""
+        return self.told and self.fails is not None and all(part.settled for part in self.parts.values())
+
+
+class History:
+    """All calls and scopes of a trace."""
+
+    def __init__(self, machine: Machine, trace: Trace, horizon: int) -> None:
+        self.machine, self.horizon = machine, horizon
+        self.rows = list(visits(trace))
+        self.by_identity = {(v.request, v.visit): v for v in self.rows}
+        self.arrivals: dict[int, int] = {}
+        of_call: dict[tuple[int, int, int, int], list[Visit]] = defaultdict(list)
+        for v in self.rows:
+            self.arrivals.setdefault(v.request, v.send)
+            of_call[v.request, v.caller, v.stage, v.shard].append(v)
+        self.calls: dict[tuple[int, int, int, int], Call] = {}
+        self._within: dict[tuple[int, int], list[Call]] = defaultdict(list)
+        for key, family in of_call.items():
+            attempts: dict[int, list[Visit]] = defaultdict(list)
+            for v in family:
+                attempts[v.attempt].append(v)
+            request, caller, stage, _ = key
+            owner = self.by_identity.get((request, caller))
+            deadline = self.arrivals[request] + machine.deadline
+            call = Call(machine, stage, owner, deadline, [Attempt(attempts[a]) for a in sorted(attempts)])
+            self.calls[key] = call
+            self._within[request, caller].append(call)
+        self.scopes = {(s.owner.request, s.owner.visit): s for s in self._scopes()}
+
+    def called_within(self, owner: Visit) -> list[Call]:
+        """All calls of a visit."""
+        return self._within.get((owner.request, owner.visit), [])
+
+    def scope_of(self, call: Call) -> Scope | None:
+        """The scope that a call is part of."""
+        return None if call.owner is None else self.scopes.get((call.owner.request, call.owner.visit))
+
+    def let_go(self, call: Call) -> int | None:
+        """From when on nobody waits for it, if it has no result before; None: nobody knows."""
+        if call.owner is None:
+            return NEVER
+        scope = self.scope_of(call)
+        if scope is None or not scope.told:
+            return None
+        settled = scope.parts[call.stage].settled
+        if settled is None:
+            return None
+        return min(settled.at, scope.over if scope.over < self.horizon else NEVER)
+
+    def _scopes(self) -> Iterator[Scope]:
+        within: dict[int, list[int]] = defaultdict(list)
+        for index, stage in enumerate(self.machine.stages[:-1]):
+            within[stage.caller].append(index)
+        for owner in self.rows:
+            if within[owner.stage] and self._opens(owner):
+                yield self._scope(owner, within[owner.stage])
+
+    def _opens(self, owner: Visit) -> bool:
+        """Whether a visit came to call anybody."""
+        if self.called_within(owner):
+            return True
+        served = owner.stage == self.machine.client or (owner.start >= 0 and owner.end >= 0)
+        return served and owner.outcome in (VisitEnd.OPEN, VisitEnd.ANSWERED)
+
+    def _scope(self, owner: Visit, within: list[int]) -> Scope:
+        client = owner.stage == self.machine.client
+        opened = owner.send if client else owner.end
+        if owner.outcome == VisitEnd.OPEN:
+            return self._read(owner, opened, within, self.horizon, True)
+        # The user has the answer and the request goes on, or nobody told the visit that its time is out.
+        goes_on = client and owner.outcome == VisitEnd.ANSWERED and self.machine.answer_after != NOBODY
+        unaware = owner.outcome == VisitEnd.EXPIRED and self.machine.stages[owner.stage].cancel != CANCEL_RUNNING
+        if not (goes_on or unaware):
+            return self._read(owner, opened, within, owner.answer, True)
+        scope = self._read(owner, opened, within, self.horizon, False)
+        fails, answers = scope.fails, scope.answers
+        if fails is None or answers is None:
+            return scope
+        return self._read(owner, opened, within, min(fails, answers, self.horizon), True)
+
+    def _read(self, owner: Visit, opened: int, within: list[int], over: int, told: bool) -> Scope:
+        scope = Scope(owner, opened, over, told)
+        calls: dict[int, list[Call]] = defaultdict(list)
+        for call in self.called_within(owner):
+            calls[call.stage].append(call)
+        numbers = self.machine.stages
+        for stage in within:
+            part = Part(stage, numbers[stage], calls[stage])
+            scope.parts[stage] = part
+            before = [scope.parts[s] for s in within if stage in numbers[s].successors]
+            part.due = _due(part, before) if before else opened
+            if part.calls:
+                part.settled = part.settle(over, self.horizon)
+            elif part.due is not None and part.conditional and part.due <= over and part.due < self.horizon:
+                part.settled = Settled(part.due)
+            elif part.due is not None and (part.due >= over or part.due >= self.horizon):
+                part.settled = Settled(NEVER)
+        for part in scope.parts.values():
+            part.fails = _fails(part, [scope.parts[s] for s in part.numbers.successors])
+        return scope
+
+
+def _due(part: Part, before: list[Part]) -> int | None:
+    """When a stage is called: R2."""
+    settled = [p.settled for p in before if p.settled is not None]
+    if len(settled) < len(before):
+        return None
+    all_of_them = max(s.at for s in settled)
+    if part.numbers.wait_for >= len(before):
+        return all_of_them
+    if any(s.answered is None for s in settled):
+        return None
+    answered = sorted(s.at for s in settled if s.answered)
+    enough = answered[part.numbers.wait_for - 1] if len(answered) >= part.numbers.wait_for else NEVER
+    return min(enough, all_of_them)
+
+
+def _fails(part: Part, following: list[Part]) -> int | None:
+    """When the caller fails for this stage; it does not if those that come after have gone on without it."""
+    if part.settled is None:
+        return None if part.numbers.required else NEVER
+    at, _, without = part.settled
+    if not part.numbers.required or at == NEVER or without is False:
+        return NEVER
+    needed: list[bool | None] = [_not_called_by(after, at) for after in following] or [True]
+    if without is None or (True not in needed and None in needed):
+        return None
+    return at if True in needed else NEVER
+
+
+def _not_called_by(after: Part, at: int) -> bool | None:
+    """Whether a stage had not been called yet at this time."""
+    if after.numbers.wait_for >= after.numbers.predecessors:
+        return True
+    called = after.sent if after.calls else after.due
+    if called is None or called == at:
+        return None
+    return called > at
