@@ -10,7 +10,8 @@ words differ, they are wrong. R8's deadlines and R14's cells across a fleet are 
 R1  one end       A request ends once (`RequestEnd`); a visit ends once (`VisitEnd`): answered; rejected (a full
                   queue, no token, an open breaker); expired (its attempt timed out, or its deadline had passed when
                   its turn came); failed (an error, or a call within it); cancelled (its caller wants it no more). A
-                  request is degraded if it was answered with a fallback used or an optional stage left out.
+                  request is degraded if it was answered with a fallback used, an optional stage left out, or a stage
+                  that went on late without all of its shards.
 R2  causality     send <= join <= start < end <= answer; `answer` is when its caller knew. A stage is called when the
                   stages it comes `after` are settled, or as soon as `wait_for` of them have answered; a stage whose
                   `when` does not hold is settled at once. It is settled when `quorum` of its shards have answered,
