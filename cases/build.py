@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import ValidationError
 
-from cases import design, outcomes, path_check, sheet_check
+from cases import design, knobs, outcomes, path_check, sheet_check
 from cases.errors import CaseError, DesignError, Problem, not_among, shown
 from cases.explain import explained, path_of
 from cases.fields import Reading
 from cases.references import References, point, read_sheet
-from cases.spec import MOST_COUNTS, Case
+from cases.spec import MOST_COUNTS, Case, Knob
 from cases.texts import Texts
 from cases.tree import Tree
 from estimators.errors import FormulaError
@@ -119,7 +119,7 @@ def _too_many(tree: Tree) -> Iterator[Problem]:
 def _too_much(case: Case) -> Iterator[Problem]:
     """Each design and each end of a knob is tried out, which computes the sheet anew."""
     length = sum(len(one.formula) for one in case.estimates.values())
-    trials = len(case.designs) + 2 * len(case.knobs)
+    trials = len(case.designs) + sum(len(knob.choices) or 2 for knob in case.knobs)
     if length * trials > MOST_TRIED:
         yield Problem(
             "estimates", f"{length:,} characters of formulas, and {trials} designs and ends of knobs; have fewer"
@@ -158,12 +158,15 @@ def _unknown_paths(tree: Tree) -> Iterator[Problem]:
             design.changed(tree, changes)
         except DesignError as error:
             yield from _placed(where, changes, error)
-    knobs = tree.get("knobs")
-    for i, knob in enumerate(knobs if isinstance(knobs, list) else ()):
+    turned = tree.get("knobs")
+    for i, knob in enumerate(turned if isinstance(turned, list) else ()):
         path = knob.get("path") if isinstance(knob, dict) else None
         if isinstance(path, str):
             try:
-                design.text_at(tree, path)
+                if "choices" in knob:  # they may give a value where there is none
+                    design.changed(tree, {path: design.REMOVED})
+                else:
+                    design.text_at(tree, path)
             except DesignError as error:
                 yield Problem(f"knobs.{i}.path", str(error))
 
@@ -194,6 +197,11 @@ def _placed(where: str, changes: Mapping[str, str], error: DesignError) -> Itera
 def _check_knobs(case: Case) -> Iterator[Problem]:
     for i, knob in enumerate(case.knobs):
         where = f"knobs.{i}"
+        if knob.choices:
+            yield from _check_choices(case, where, knob)
+            continue
+        assert knob.low is not None
+        assert knob.high is not None
         try:
             text = design.text_at(case.tree, knob.path)
             now = point(case, text)
@@ -219,3 +227,20 @@ def _check_knobs(case: Case) -> Iterator[Problem]:
             yield from ends
             if not ends and not low.value <= now.value <= high.value:
                 yield Problem(where, f"{span} leaves out the case's own {shown(text)}; make it wider")
+
+
+def _check_choices(case: Case, where: str, knob: Knob) -> Iterator[Problem]:
+    try:
+        now = knobs.chosen(case.tree, knob)
+    except DesignError as error:
+        yield Problem(f"{where}.path", str(error))
+        return
+    refused = [
+        Problem(f"{where}.choices", f"{shown(text)}: {problem.message}")
+        for text in knob.choices
+        for problem in _refused(case, where, {knob.path: text})
+    ]
+    yield from refused
+    if now is None and not refused:
+        own = knobs.written(case.tree, knob.path)
+        yield Problem(f"{where}.choices", f"leave out the case's own {shown(own)}; add it")

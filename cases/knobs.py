@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from cases.design import text_at
+from cases.design import REMOVED, changed, get, text_at
+from cases.errors import DesignError
 from cases.references import point
 from cases.spec import Case, Knob
+from cases.tree import Tree
 from estimators.units import Quantity
 
 MOST_STOPS = 60
@@ -24,18 +26,43 @@ class Stops(NamedTuple):
 
 def stops(case: Case, knob: Knob, baseline: Case) -> Stops:
     """The stops of a knob on this case. Its value now and the baseline's are among them, as they are written."""
+    label = knob.label or knob.path.rpartition(".")[2].replace("_", " ")
+    if knob.choices:
+        here = chosen(case.tree, knob) or written(case.tree, knob.path)
+        there = chosen(baseline.tree, knob) or written(baseline.tree, knob.path)
+        return Stops(label, tuple(dict.fromkeys([*knob.choices, there, here])), here)
+    assert knob.low is not None
+    assert knob.high is not None
     low, high = case.units.quantity(knob.low), case.units.quantity(knob.high)
     unit = case.units.written_unit(knob.low)
     ends = (case.units.number_in(low, unit), case.units.number_in(high, unit))
     values = _logarithmic(*ends) if knob.scale == "log" else _linear(*ends, whole=_is_whole(low, unit, ends))
-    written = {}
+    standing = {}
     for one in (baseline, case):
         number, here = _written(one, knob.path, unit)
-        written[number] = here
-    made = {v: f"{_number(v)} {unit}".strip() for v in values if not any(math.isclose(v, w) for w in written)}
-    texts = [text for _, text in sorted({**made, **written}.items())]
-    label = knob.label or knob.path.rpartition(".")[2].replace("_", " ")
+        standing[number] = here
+    made = {v: f"{_number(v)} {unit}".strip() for v in values if not any(math.isclose(v, w) for w in standing)}
+    texts = [text for _, text in sorted({**made, **standing}.items())]
     return Stops(label, tuple(dict.fromkeys(texts)), here)
+
+
+def chosen(tree: Tree, knob: Knob) -> str | None:
+    """The choice that leaves the tree as it is (DesignError where the path is none of it); None if it is another."""
+    return next((text for text in knob.choices if changed(tree, {knob.path: text}) == tree), None)
+
+
+def written(tree: Tree, path: str) -> str:
+    """What stands at a path, as a design would say it: 'none' where nothing does."""
+    try:
+        return _flow(get(tree, path, guess=False))
+    except DesignError:
+        return REMOVED
+
+
+def _flow(node: Any) -> str:
+    if isinstance(node, dict):
+        return "{" + ", ".join(f"{key}: {_flow(value)}" for key, value in node.items()) + "}"
+    return ", ".join(map(_flow, node)) if isinstance(node, list) else str(node)
 
 
 def _written(case: Case, path: str, unit: str) -> tuple[float, str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from cases.fields import WORLD, Duration, Percentile, Rate, RateOrNone, Share, Span, whole, wrong
 from cases.nouns import Date, LaterApp, LaterCases, LaterScale, LaterWorld, Name, Noun, Prose, Text, Title
@@ -275,20 +275,38 @@ class RunSpec(Noun):
 
 
 class Knob(Noun):
-    """A path that a person would reach for, and how far it turns."""
+    """A path that a person would reach for: how far it turns, or what there is to choose from."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["from", "to"]}, {"required": ["choices"]}]},
+    )
 
     EXAMPLE = "{path: stages.gateway.replicas, from: 1, to: 20}"
 
     path: str
     """the value that it turns"""
-    low: Text = Field(alias="from")
+    low: Text | None = Field(default=None, alias="from")
     """the lower end"""
-    high: Text = Field(alias="to")
+    high: Text | None = Field(default=None, alias="to")
     """the upper end"""
+    choices: list[Text] = Field(default=[], max_length=12)
+    """in place of the ends: texts as in a design; 'none' takes the value away, '{key: value}' is a group"""
     scale: Annotated[Literal["linear", "log"], *choice("scale", ("linear", "log"))] = "linear"
     """equal steps or equal ratios"""
     label: Title | None = None
     """as people call it"""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Knob:
+        span = self.model_fields_set & {"low", "high", "scale"}
+        if "choices" in self.model_fields_set:
+            if span:
+                raise wrong("a knob has either 'choices' or 'from' and 'to'; leave one of them out")
+            if len(set(self.choices)) < max(2, len(self.choices)):
+                raise wrong("'choices' are at least two different texts; write for example '[fifo, lifo]'")
+        elif not span >= {"low", "high"}:
+            raise wrong("a knob has 'from' and 'to', or 'choices'; write for example 'from: 1, to: 20'")
+        return self
 
 
 class Design(Noun):

@@ -54,7 +54,8 @@ def test_every_design_applies_and_changes_something(case: Case) -> None:
 def test_every_knob_turns_from_end_to_end(case: Case) -> None:
     assert case.knobs
     for knob in case.knobs:
-        for end in (knob.low, knob.high):
+        for end in [knob.low, knob.high] if not knob.choices else []:
+            assert end is not None
             assert design.text_at(apply(case, {knob.path: end}).tree, knob.path) == end
 
 
@@ -66,6 +67,8 @@ def test_every_stop_of_a_knob_is_a_design(case: Case) -> None:
         assert 2 <= len(set(texts)) == len(texts) <= 120
         for text in texts:
             apply(case, {knob.path: text})
+        if knob.choices:
+            continue
         values = [point(case, text).value for text in texts]
         assert values == sorted(values)
 
