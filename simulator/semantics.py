@@ -16,10 +16,10 @@ R2  causality     send <= join <= start < end <= answer; `answer` is when its ca
                   stages it comes `after` are settled, or as soon as `wait_for` of them have answered; a stage whose
                   `when` does not hold is settled at once. It is settled when `quorum` of its shards have answered,
                   when it is too late (`late_after`, from its sending), or when so many have failed that there will
-                  be no quorum. Too late, it goes on with the shards that have answered; without any, or without a quorum,
-                  an optional stage is left out, and a required one fails its caller at that instant. A caller that has ended calls nothing more, and what it had sent is treated
-                  as its stage's `cancel` says. A visit that expired with its worker's hands on it does not know, and
-                  carries on, calls and all.
+                  be no quorum. Too late, it goes on with the shards that have answered; without any, or without a
+                  quorum, an optional stage is left out, and a required one fails its caller at that instant. A
+                  caller that has ended calls nothing more, and what it had sent is treated as its stage's `cancel`
+                  says. A visit that expired with a worker's hands on it does not know, and carries on, calls and all.
 R3  capacity      A worker carries one visit, or one batch; a queue holds at most its limit of waiting visits. A worker
                   is free when its visit ends, or, held, when the `hold` calls within it are settled.
 R4  work conserv. No worker idles while its own queue holds a visit, except for a batch that is not due (fewer than
