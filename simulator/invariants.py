@@ -421,7 +421,8 @@ def _left(numbers: MachineStage, v: Visit) -> tuple[int, int]:
         return v.answer, v.answer
     if v.outcome == EXPIRED:
         if numbers.cancel == CANCEL_NONE and numbers.timeout < NEVER:  # it waits on, until its turn, if that comes
-            return (v.answer, NEVER) if numbers.drop_expired or numbers.coalesce else (NEVER, NEVER)
+            unseen = numbers.drop_expired or numbers.shed_oldest or numbers.coalesce  # how it leaves
+            return (v.answer, NEVER) if unseen else (NEVER, NEVER)
         return (v.join, v.answer) if numbers.coalesce else (v.answer, v.answer)
     if numbers.coalesce:  # it may have been waiting for a fetch
         return v.join, closed(v)
