@@ -32,6 +32,10 @@ def list_command(as_json: bool) -> None:
         click.echo(f"{case.id}\n  {case.title}: {' '.join(case.question.split())}")
 
 
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 @cli.command()
 @click.argument("cases", nargs=-1, required=True)
 def check(cases: tuple[str, ...]) -> None:
@@ -40,7 +44,7 @@ def check(cases: tuple[str, ...]) -> None:
     for reference in cases:
         try:
             case = files.open_case(reference)
-            click.echo(f"{reference}: fine ({len(case.stages)} stages, {len(case.estimates)} estimates)")
+            click.echo(f"{reference}: fine ({_count(len(case.stages), 'stage')}, {_count(len(case.estimates), 'estimate')})")
             for line in fits.described(case):
                 click.echo(f"  {line}")
         except StagecraftError as error:

@@ -29,7 +29,7 @@ class StageTally(NamedTuple):
     hedges: Ints
     time_outs: Ints  # attempts
     fallbacks: Ints
-    left_out: Ints  # optional stage settled without a quorum
+    left_out: Ints  # optional or late: a request went on without it, or without some of its shards
     joins: Ints
     rejections: Ints  # after joining: no token, or no place in the queue
     starts: Ints

@@ -102,7 +102,7 @@ class StageResult:
     retries: int
     hedges: int
     fallbacks: int
-    left_out: int  # times that requests went on without this optional stage
+    left_out: int  # times that requests went on without this stage, or (late) without some of its shards
     rejections: int  # visits turned away on joining: no token, or a full queue
     worker_ms: float | None  # a worker's time per visit: less than the service where batches share it, more if held
     replicas_needed: float | None = None  # that all of the load would keep busy; None where there is no capacity

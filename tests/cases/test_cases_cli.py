@@ -43,7 +43,7 @@ def test_check_names_every_problem_of_every_file() -> None:
         "check", str(BAD / "several_errors_at_once.yaml"), str(GOOD / "minimal.yaml"), str(BAD / "zero_replicas.yaml")
     )
     assert result.exit_code == 1
-    assert result.stdout == f"{GOOD / 'minimal.yaml'}: fine (1 stages, 0 estimates)\n"
+    assert result.stdout == f"{GOOD / 'minimal.yaml'}: fine (1 stage, 0 estimates)\n"
     lines = result.stderr.splitlines()
     assert len(lines) == 12
     assert lines[-1].startswith(f"{BAD / 'zero_replicas.yaml'}:7: stages.desk.replicas: '0' is out of bounds")
