@@ -31,7 +31,6 @@ from simulator.validation.experiments import Experiment, Seen, experiment, exper
 from simulator.validation.targets import Target, targets
 
 LEVEL = 0.9999
-REPLICATIONS = 20
 LONGER = 2  # times the measured requests of a row's quick run, with --full
 ROWS_AHEAD = 2  # whose cases are ready while others are run
 
@@ -143,10 +142,10 @@ class _Runs:
         requests = what.requests * (LONGER if self._full and not what.full_only else 1)
         seed = seed_of(row)
         plans = [
-            plan(loads(text, "accuracy.yaml"), seed=seed, requests=requests, replications=REPLICATIONS)
+            plan(loads(text, "accuracy.yaml"), seed=seed, requests=requests, replications=what.replications)
             for text in what.cases
         ]
-        return [pool.submit(self._figures, what, plans, replication) for replication in range(REPLICATIONS)]
+        return [pool.submit(self._figures, what, plans, replication) for replication in range(what.replications)]
 
     def _figures(self, what: Experiment, plans: Sequence[Plan], replication: int) -> tuple[float, ...]:
         found = what.measure(*(self._seen(one, replication, what.traced) for one in plans))

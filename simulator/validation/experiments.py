@@ -20,6 +20,7 @@ from simulator.results import SimulationResult
 from simulator.semantics import Trace, Visit
 from simulator.validation.targets import Target
 
+REPLICATIONS = 20
 EXPONENTIAL = "{kind: exponential, mean: 1 ms}"
 SHARDS_SEEN = 100  # of the many leaves: what the slowest of all does follows from the slowest of these
 ALL_LEAVES = 8493  # of which the slowest has the published median
@@ -44,6 +45,7 @@ class Experiment:
     requests: int  # measured in a replication
     full_only: bool = False  # too long for every day
     traced: bool = False
+    replications: int = REPLICATIONS
 
 
 def experiment(target: Target) -> Experiment:
@@ -218,7 +220,8 @@ def _slow_shard(target: Target) -> Experiment:
 def _slowest(target: Target) -> Experiment:
     shards = round(target.given["n"])
     opened = case(endless(shards=shards), rate=0.01)
-    return Experiment((opened,), latency, {2: 15_000, 10: 3_000, 100: 1_700, 1000: 300}[shards])
+    requests = {2: 15_000, 10: 3_000, 100: 1_700, 1000: 600}[shards]
+    return Experiment((opened,), latency, requests, full_only=shards == 1000)
 
 
 LEAF = "{kind: lognormal, p50: 1 ms, p95: 5 ms}"
@@ -242,8 +245,8 @@ def _leaves(target: Target) -> Experiment:
     if target.by == "shown":
         return Experiment(_slowest_leaf(0.5, 0.95, 0.99), percentiles, 40_000, full_only=True)
     if "n" in target.given:
-        return Experiment(_slowest_leaf(target.given["q"]), one_percentile, 40_000, full_only=True)
-    return _leaf("p99", 60_000)
+        return Experiment(_slowest_leaf(target.given["q"]), one_percentile, 80_000, full_only=True)
+    return _leaf("p99", 120_000)
 
 
 def _unhedged(target: Target) -> Experiment:
@@ -271,21 +274,20 @@ def _erlang_b(target: Target) -> Experiment:
         50: gamma(0.25),
         100: "{kind: uniform, mean: 1 ms, cv: 0.5}",
     }[workers]
-    requests = {1: 20_000, 10: 600_000, 50: 1_400_000, 100: 2_500_000}[workers]
+    requests = {1: 20_000, 10: 600_000, 50: 2_000_000, 100: 2_000_000}[workers]
     opened = case(stage(service, concurrency=workers, queue="{limit: 0}"), rate=target.given["A"])
-    return Experiment((opened,), rejected, requests, full_only=workers == 100)
+    return Experiment((opened,), rejected, requests, full_only=workers >= 50)
 
 
 def _erlang_c(target: Target) -> Experiment:
     load, workers = target.given["A"], round(target.given["c"])
-    high = load / workers > 0.85
-    measure, requests, when_high = {
-        "P(wait)": (waited, 300_000, {10: 1_000_000, 50: 5_000_000}),
-        "Wq p99": (wait_p99, 1_000_000, {10: 6_000_000, 50: 5_000_000}),
-        "Wq": (wait, 1_000_000, {20: 5_000_000, 100: 12_000_000}),
+    measure, requests = {
+        "P(wait)": (waited, {1: 300_000, 5: 300_000, 10: 1_000_000, 50: 5_000_000}),
+        "Wq p99": (wait_p99, {1: 1_000_000, 5: 1_200_000, 10: 6_000_000, 50: 5_000_000}),
+        "Wq": (wait, {2: 1_000_000, 10: 3_000_000, 20: 5_000_000, 100: 12_000_000}),
     }[target.output]
     opened = case(stage(concurrency=workers), rate=load)
-    return Experiment((opened,), measure, when_high[workers] if high else requests, full_only=high)
+    return Experiment((opened,), measure, requests[workers], full_only=workers >= 10)
 
 
 def _pool(_: Target) -> Experiment:
@@ -296,14 +298,14 @@ def _pool(_: Target) -> Experiment:
 
 def _m_m_1(target: Target) -> Experiment:
     rho = target.given["rho"]
-    requests = {0.5: 100_000, 0.7: 100_000, 0.8: 250_000, 0.9: 2_000_000, 0.95: 6_000_000}[rho]
+    requests = {0.5: 100_000, 0.7: 100_000, 0.8: 350_000, 0.9: 2_000_000, 0.95: 6_000_000}[rho]
     return Experiment((case(stage(), rate=rho),), latency, requests, full_only=rho > 0.85)
 
 
 def _m_g_1(target: Target) -> Experiment:
     rho, scv = target.given.get("rho", 0.8), target.given.get("scv")
     two = "{kind: constant, mean: 0.5 ms, stragglers: {share: 10 %, times: 11}}"
-    requests = {0.5: 100_000, 0.8: 600_000, 0.9: 1_000_000}[rho]
+    requests = {0.5: 100_000, 0.8: 600_000, 0.9: 1_500_000}[rho]
     opened = case(stage(two if scv is None else gamma(scv)), rate=rho)
     return Experiment((opened,), wait, requests, full_only=rho > 0.85)
 
@@ -349,7 +351,7 @@ def _priority(_: Target) -> Experiment:
 def _everybody_served(target: Target) -> Experiment:
     opened = case(endless("{kind: lognormal, mean: 250 ms, cv: 1.5}"), rate=0.1)
     if "variance of" in target.output and "mean" not in target.output:
-        return Experiment((opened,), variance_in_service, 160_000, traced=True)
+        return Experiment((opened,), variance_in_service, 110_000, traced=True)
     return Experiment((opened,), in_service, 20_000)
 
 
@@ -381,16 +383,23 @@ def _tandem(_: Target) -> Experiment:
 
 
 def _choices(target: Target) -> Experiment:
-    """The theory is of endlessly many replicas."""
-    rate, high = target.given["lambda"], target.given["lambda"] > 0.92
-    replicas = 2_000 if high else 600
-    drawn = round(target.given.get("d", 2))
+    """The theory is of endlessly many replicas; the warm-up fills the queues, which takes long near saturation."""
+    rate, drawn = target.given["lambda"], round(target.given.get("d", 2))
+    replicas, warm_up, requests = {
+        (0.8, 1): (600, 600, 100_000),
+        (0.95, 1): (500, 5_000, 2_000_000),
+        (0.95, 3): (1_000, 300, 300_000),
+        (0.99, 2): (2_000, 600, 3_000_000),
+    }.get((rate, drawn), (600, 100, 100_000))
     balancing = "random" if drawn == 1 else f"least_of {drawn}"
-    filling = f"run: {{warm_up: {500 if high else 100} ms}}"
-    opened = case(stage(replicas=replicas, balancing=balancing), rate=rate * replicas, extra=filling)
+    opened = case(
+        stage(replicas=replicas, balancing=balancing),
+        rate=rate * replicas,
+        extra=f"run: {{warm_up: {warm_up} ms}}",
+    )
     if target.output == "s3":
-        return Experiment((opened,), three_or_more(replicas), 100_000, traced=True)
-    return Experiment((opened,), latency, 5_000_000 if high else 150_000, full_only=high)
+        return Experiment((opened,), three_or_more(replicas), requests, traced=True)
+    return Experiment((opened,), latency, requests, full_only=rate > 0.92)
 
 
 # -- caches -----------------------------------------------------------------------------------------------------------
@@ -398,13 +407,24 @@ def _choices(target: Target) -> Experiment:
 
 def _cache(target: Target) -> Experiment:
     """A fetch is over before the next request comes."""
-    keys, exponent, capacity = (target.given[name] for name in ("N", "alpha", "C"))
+    keys, capacity, exponent = round(target.given["N"]), round(target.given["C"]), target.given["alpha"]
     policy = "fifo" if "FIFO" in target.name else "lru"
-    says = f"{{hit_time: 1 ns, keys: {keys:.0f}, zipf: {exponent!r}, capacity: {capacity:.0f}, policy: {policy}}}"
-    opened = case(endless("{kind: constant, mean: 1 ns}", cache=says), rate=0.001)
-    rare = exponent < 1.0 and capacity <= 100
-    requests = max(100_000 if rare else 30_000, round(20 * capacity))
-    return Experiment((opened,), hit_ratio, requests, full_only=keys > 100_000)
+    says = f"{{hit_time: 1 ns, keys: {keys}, zipf: {exponent!r}, capacity: {capacity}, policy: {policy}}}"
+    filling = f"run: {{warm_up: {3 * _fills_in(keys, exponent, capacity)} ms}}"
+    opened = case(endless("{kind: constant, mean: 1 ns}", cache=says), rate=1.0, extra=filling)
+    if keys > 100_000:
+        return Experiment((opened,), hit_ratio, max(300_000, 20 * capacity), full_only=True, replications=5)
+    return Experiment((opened,), hit_ratio, 100_000 if exponent < 1.0 and capacity <= 100 else 30_000)
+
+
+def _fills_in(keys: int, exponent: float, capacity: int) -> int:
+    """Requests after which as many different keys have been asked for as the cache holds, on average."""
+    popularity = np.arange(1, keys + 1) ** -exponent
+    popularity /= popularity.sum()
+    requests = float(capacity)
+    while -np.expm1(-popularity * requests).sum() < capacity:
+        requests *= 1.2
+    return math.ceil(requests)
 
 
 def _time_to_live(target: Target) -> Experiment:

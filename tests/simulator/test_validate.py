@@ -64,7 +64,7 @@ def test_every_row_says_by_what() -> None:
 
 @pytest.mark.parametrize("one", SIMULATED, ids=lambda one: one.what)
 def test_no_slack_is_wider_than_the_tolerance_of_its_source(one: Target) -> None:
-    """Where the source puts it as a share; where it says 'exact' or '3 sigma', or a reason is given, the slack is ours."""
+    """Where the source puts it as a share; with 'exact' or '3 sigma', or where a reason is given, the slack is ours."""
     assert one.allowed is not None
     assert one.number is not None
     head = one.tolerance.partition(" ")[0]
@@ -255,7 +255,7 @@ def test_a_replication_is_that_of_a_run() -> None:
         loads(what.cases[0], "accuracy.yaml"),
         seed=validate.seed_of(one),
         requests=what.requests,
-        replications=validate.REPLICATIONS,
+        replications=what.replications,
     )
     assert simulate(planned).stages["server"].attempts_per_visit == pytest.approx(shown.value[0], rel=1e-12)
 
