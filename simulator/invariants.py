@@ -58,10 +58,11 @@ def violations(
     `failed`: stages that control paused, or made fail, at any time.
     """
     ends = [RequestRow(*row) for row in zip(*(column.tolist() for column in ended), strict=True)]
-    found = [*one_end(machine, trace, ends)]
-    if found:
-        return found  # what follows takes this for granted
+    if found := [*one_end(machine, trace, ends)]:
+        return found  # what follows takes this for granted,
     history = History(machine, trace, horizon)
+    if found := [*numbered(history)]:
+        return found  # and this
     return [
         *one_row(history),
         *one_end_of_requests(history, ends),
@@ -421,8 +422,10 @@ def _left(numbers: MachineStage, v: Visit) -> tuple[int, int]:
         return v.answer, v.answer
     if v.outcome == EXPIRED:
         if numbers.cancel == CANCEL_NONE and numbers.timeout < NEVER:  # it waits on, until its turn, if that comes
-            unseen = numbers.drop_expired or numbers.shed_oldest or numbers.coalesce  # how it leaves
-            return (v.answer, NEVER) if unseen else (NEVER, NEVER)
+            if v.answer <= v.join and numbers.queue_limit < UNLIMITED:
+                return v.join, NEVER  # nobody was told if it was turned away, nor how it left:
+            unseen = numbers.drop_expired or numbers.shed_oldest or numbers.coalesce
+            return (max(v.join, v.answer), NEVER) if unseen else (NEVER, NEVER)
         return (v.join, v.answer) if numbers.coalesce else (v.answer, v.answer)
     if numbers.coalesce:  # it may have been waiting for a fetch
         return v.join, closed(v)
@@ -569,23 +572,26 @@ def time(history: History) -> Found:
 # -- R7: second tries -------------------------------------------------------------------------------------------------
 
 
+def numbered(history: History) -> Found:
+    """R7: a call's attempts are numbered from 0; each is a visit and at most one hedge."""
+    for call in history.calls.values():
+        tries, what = call.attempts, call.attempts[-1].copies[-1]
+        if [a.copies[0].attempt for a in tries] != list(range(len(tries))) or len(tries) > call.numbers.attempts:
+            yield f"R7: {what} is the last of {len(tries)} attempts"
+        if any([v.copy for v in attempt.copies] not in ([0], [0, 1]) for attempt in tries):
+            yield f"R7: {what}: an attempt is a visit and at most one hedge"
+
+
 def attempts(history: History) -> Found:
     """R7: attempts follow one another, each after the backoff of the one that failed; none past the deadline."""
     for call in history.calls.values():
-        tries = call.attempts
-        what = f"{tries[-1].copies[-1]}"
-        if [a.copies[0].attempt for a in tries] != list(range(len(tries))) or len(tries) > call.numbers.attempts:
-            yield f"R7: {what} is the last of {len(tries)} attempts"
-            continue
-        for attempt in tries:
-            if [v.copy for v in attempt.copies] not in ([0], [0, 1]):
-                yield f"R7: {what}: an attempt is a visit and at most one hedge"
-        for number, (earlier, later) in enumerate(pairwise(tries)):
+        for number, (earlier, later) in enumerate(pairwise(call.attempts)):
+            again = later.copies[0]
             shortest, longest = call.backoff(number)
-            if not earlier.failed + shortest <= later.send <= earlier.failed + longest:
-                yield f"R7: {what} was tried again at {later.send}, after a failure at {earlier.failed}"
+            if not earlier.failed + shortest <= again.send <= earlier.failed + longest:
+                yield f"R7: {again} was sent after a failure at {earlier.failed}"
             if earlier.failed >= call.deadline:
-                yield f"R7: {what} was tried again after its deadline at {call.deadline}"
+                yield f"R7: {again} was sent after its deadline at {call.deadline}"
 
 
 def tried_again(history: History) -> Found:
