@@ -1,4 +1,4 @@
-"""`python -m simulator`: run, compare."""
+"""`python -m simulator`: run, compare, validate."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ from simulator.compare import Comparison
 from simulator.plan import MOST_REPLICATIONS, Engine, plan
 from simulator.report import report
 from simulator.run import simulate, simulate_until
+from simulator.validate import command as validate
 from simulator.why import why
 
 
 @click.group(cls=Commands)
 def cli() -> None:
     """Runs a case's request path under load."""
+
+
+cli.add_command(validate)
 
 
 @cli.command()

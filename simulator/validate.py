@@ -187,11 +187,16 @@ def cells(one: Judged) -> tuple[str, ...]:
         passed = "-"
     else:
         passed = "not run (--full)"
-    spread = "" if one.low is None or one.high is None else f"±{(one.high - one.low) / 2:.2g}"
+    spread = "" if one.low is None or one.high is None else f"±{_two_digits((one.high - one.low) / 2)}"
     expected = row.expected if row.number is None else f"{row.number:.5g}"
-    slack = "" if not row.slack else f"±{row.allowed:.2g}"
+    slack = "" if row.allowed is None else f"±{_two_digits(row.allowed)}"
     value = f"{one.value[0]:.5g}" if len(one.value) == 1 else one.said
     return row.id, row.by, inputs, row.output, expected, value, spread, slack, passed, row.source
+
+
+def _two_digits(size: float) -> str:
+    """Without the last bits of a sum of equal figures."""
+    return f"{float(f'{size:.2g}'):g}" if size > 1e-9 else "0"
 
 
 def table(rows: Sequence[Judged]) -> str:
