@@ -44,7 +44,8 @@ def check(cases: tuple[str, ...]) -> None:
     for reference in cases:
         try:
             case = files.open_case(reference)
-            click.echo(f"{reference}: fine ({_count(len(case.stages), 'stage')}, {_count(len(case.estimates), 'estimate')})")
+            counts = f"{_count(len(case.stages), 'stage')}, {_count(len(case.estimates), 'estimate')}"
+            click.echo(f"{reference}: fine ({counts})")
             for line in fits.described(case):
                 click.echo(f"  {line}")
         except StagecraftError as error:
