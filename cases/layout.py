@@ -15,6 +15,7 @@ from cases.spec import Case
 LANE = 0.3  # the height of a lane, where that of a box with the gap below it is 1
 CALLED = 0.2  # how much a call pulls the two stages to one level, against 1 for stages that follow one another
 SWEEPS = 12
+STEP = 0.05
 
 
 class Place(NamedTuple):
@@ -145,7 +146,8 @@ def _heights(columns: list[list[str]], segments: list[tuple[str, str, float]], b
             for name, base in zip(column, _rising(wanted), strict=True):
                 height[name] = base + offsets[name]
     least = min(height[name] - (0.5 if name in boxes else LANE / 2) for name in height)
-    return {name: round(value - least - 0.5, 3) for name, value in height.items()}
+    # In steps, so that what stands almost on one level does.
+    return {name: round((value - least - 0.5) / STEP) * STEP for name, value in height.items()}
 
 
 def _packed(column: list[str], boxes: set[str]) -> dict[str, float]:

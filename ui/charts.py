@@ -15,7 +15,19 @@ from simulator.workload import SECOND
 STATIC = Path(__file__).parent / "static"
 LINES = {"p50": ("#2f7dc9", 1.6), "p95": ("#c96a00", 1.8), "p99": ("#c2185b", 2.4)}
 STAGES = ("#c2185b", "#2f7dc9", "#c96a00")  # the longest queues; more lines than these tell nobody anything
+KINDS = {  # of time: a colour and a pattern each, so that they differ without colours too
+    "service": ("#2f7dc9", ""),
+    "queue": ("#c2185b", "/"),
+    "slowest branch": ("#c96a00", "x"),
+    "batch wait": ("#7a5cc4", "-"),
+    "retry or hedge": ("#1f9d6b", "\\"),
+    "network": ("#8a8f98", "."),
+    "another's fetch": ("#a08000", "|"),
+    "fallback": ("#00838f", "+"),
+    "other": ("#555b64", ""),
+}
 HEIGHT = 290
+ROW = 30  # of a bar
 
 _component = st.components.v2.component(
     "stagecraft_chart",
@@ -28,10 +40,11 @@ _component = st.components.v2.component(
 
 def chart(key: str, figure: go.Figure, description: str, stale: bool) -> None:
     """Put a figure on the page under a key that stays."""
+    height = int(figure.layout.height)
     _component(
         key=key,
-        data={"figure": figure.to_json(), "description": description, "height": HEIGHT, "stale": stale},
-        height=HEIGHT,
+        data={"figure": figure.to_json(), "description": description, "height": height, "stale": stale},
+        height=height,
     )
 
 
@@ -65,6 +78,47 @@ def queue_figure(case: Case, result: SimulationResult) -> go.Figure:
         figure.add_scatter(
             x=seconds, y=timeline.waiting[:, s].tolist(), name=name, mode="lines", line={"color": colour, "width": 1.8}
         )
+    return figure
+
+
+def why_figure(parts: list[tuple[str, str, float]]) -> go.Figure:
+    """Shares of the slowest requests' time: a bar for each stage, a piece for each kind of time."""
+    stages = list(dict.fromkeys(stage for stage, _, _ in parts))
+    figure = go.Figure()
+    for kind, (colour, pattern) in KINDS.items():
+        mine = [(stage, share) for stage, one, share in parts if one == kind]
+        if mine:
+            figure.add_bar(
+                y=[stage for stage, _ in mine],
+                x=[share for _, share in mine],
+                name=kind,
+                orientation="h",
+                marker={
+                    "color": colour,
+                    "line": {"width": 0},
+                    "pattern": {
+                        "shape": pattern,
+                        "fillmode": "overlay",
+                        "fgcolor": "#ffffff",
+                        "size": 7,
+                        "solidity": 0.25,
+                    },
+                },
+                hovertemplate=f"%{{y}}: {kind} %{{x:.1%}}<extra></extra>",
+            )
+    figure.update_layout(
+        template=None,
+        barmode="stack",
+        bargap=0.3,
+        height=90 + ROW * len(stages),
+        margin={"l": 8, "r": 12, "t": 30, "b": 40},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
+        xaxis={"title": {"text": "share of the slowest requests' time"}, "tickformat": ".0%", "zeroline": False},
+        yaxis={"autorange": "reversed", "categoryorder": "array", "categoryarray": stages, "automargin": True},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        showlegend=True,
+    )
     return figure
 
 

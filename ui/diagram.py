@@ -1,16 +1,18 @@
-"""The picture of a design under load: stages as boxes with their utilisation and queues."""
+"""The picture of a design under load: stages as boxes with their utilisation and queues, and who calls whom."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from cases.layout import places
+from cases.layout import Line, layout
+from cases.serving import Stage
 from cases.spec import Case
 from simulator.report import amount, busy_text, label_of, load_word, percent
-from simulator.results import SimulationResult
+from simulator.results import SimulationResult, StageResult
 
 STATIC = Path(__file__).parent / "static"
 
@@ -33,30 +35,104 @@ def picture(
     case: Case, result: SimulationResult, baseline: SimulationResult | None, changed: set[str], stale: bool
 ) -> dict[str, Any]:
     """What the drawing script needs; all texts are set as text, never as markup."""
-    where = places(case)
+    drawn = layout(case)
     most = max((stage.queue_mean for stage in result.stages.values()), default=0.0)
-    nodes = []
+    nodes = {}
     for name, stage in result.stages.items():
         before = baseline.stages.get(name) if baseline else None
         spec = case.stage(name)
         word = load_word(stage.utilisation)
-        nodes.append(
-            {
-                "name": name,
-                "label": label_of(case, name),
-                "column": where[name].column,
-                "row": where[name].row,
-                "replicas": "" if stage.utilisation is None else f"×{spec.fleet:,}",
-                "load": busy_text(stage) if stage.utilisation is None else f"{percent(stage.utilisation)} {word}",
-                "word": word,
-                "utilisation": min(stage.utilisation or 0.0, 1.0),
-                "ghost": None if before is None else min(before.utilisation or 0.0, 1.0),
-                "queue": f"queue {amount(stage.queue_mean)}",
-                "queueShare": stage.queue_mean / most if stage.queue_mean >= 1 else 0.0,
-                "changed": name in changed,
-                "note": spec.note or "",
-            }
-        )
-    edges = [[before, stage.name] for stage in case.stages for before in stage.after]
-    summary = ", ".join(f"{n['label']} {n['load']}, {n['queue']}" for n in nodes)
-    return {"nodes": nodes, "edges": edges, "summary": f"Request path. {summary}", "stale": stale}
+        nodes[name] = {
+            "label": label_of(case, name),
+            "kind": _kind(spec),
+            "tags": [*_what_it_is(spec, stage), *_what_it_did(stage)],
+            "shards": spec.shards > 1,
+            "optional": not spec.required,
+            "fleet": f"×{spec.fleet:,}" if spec.person is None and not spec.endless else "",
+            "load": busy_text(stage) if stage.utilisation is None else f"{percent(stage.utilisation)} {word}",
+            "word": word or "endless",
+            "utilisation": None if stage.utilisation is None else min(stage.utilisation, 1.0),
+            "ghost": None if before is None or before.utilisation is None else min(before.utilisation, 1.0),
+            "queue": "" if spec.endless else f"queue {amount(stage.queue_mean)}",
+            "queueShare": stage.queue_mean / most if stage.queue_mean >= 1 else 0.0,
+            "changed": name in changed,
+            "note": spec.note or "",
+        }
+    said = {name: _sentence(node) for name, node in nodes.items()}
+    lines = [{**line._asdict(), "words": _line(case, line)} for line in drawn.lines]
+    calls = [_line(case, line) for line in drawn.lines if line.kind == "call"]
+    return {
+        "columns": drawn.columns,
+        "heights": drawn.heights,
+        "nodes": {name: {**node, "said": said[name]} for name, node in nodes.items()},
+        "lines": lines,
+        "summary": " ".join(["Request path.", *said.values(), *(f"{words}." for words in calls)]),
+        "stale": stale,
+    }
+
+
+def legend(case: Case) -> str:
+    """What the picture's signs mean, of those that this case has."""
+    parts = ["Boxes: share of the time that workers are busy, mean queue, replicas; a mark on the bar is the baseline."]
+    if any(stage.within for stage in case.stages):
+        parts.append("Dashed arrows: called within a visit, before it answers.")
+    if not all(stage.required for stage in case.stages):
+        parts.append("Dashed boxes: optional, the request goes on without them.")
+    kinds = {_kind(stage) for stage in case.stages}
+    if "external" in kinds:
+        parts.append("Cut corners: others' systems.")
+    if "person" in kinds:
+        parts.append("Round ends: people.")
+    if any(stage.shards > 1 for stage in case.stages):
+        parts.append("Stacked boxes: every call goes to all shards.")
+    return " ".join(parts)
+
+
+def _kind(spec: Stage) -> str:
+    if spec.external is not None:
+        return "external"
+    return "ours" if spec.person is None else "person"
+
+
+def _what_it_is(spec: Stage, stage: StageResult) -> Iterator[str]:
+    if spec.external is not None:
+        yield "external"
+    if spec.person is not None:
+        yield "people" if spec.endless else f"people, {spec.fleet:,} desks"
+    if spec.shards > 1:
+        yield f"×{spec.shards:,} shards"
+    if not spec.required and not stage.left_out:  # which says as much
+        yield "optional"
+    if spec.when is not None:
+        yield "on a miss" if spec.when.share is None else f"{percent(spec.when.share)} of calls"
+    if spec.hold:
+        yield "caller waits"
+
+
+def _what_it_did(stage: StageResult) -> Iterator[str]:
+    """What is out of the ordinary. The table has all of it."""
+    if stage.hit_ratio is not None:
+        yield f"hits {percent(stage.hit_ratio)}"
+    if stage.rejections:
+        yield f"{stage.rejections:,} turned away"
+    if stage.left_out:
+        yield f"{stage.left_out:,} left out"
+    if stage.fallbacks:
+        yield f"{stage.fallbacks:,} fallbacks"
+    if stage.retries:
+        yield f"{stage.retries:,} retries"
+    if stage.hedges:
+        yield f"{stage.hedges:,} hedges"
+
+
+def _sentence(node: dict[str, Any]) -> str:
+    """A box in words: 'Ranking: 68 % ok, queue 0.1, ×14, hits 96 %.'"""
+    parts = [part for part in (node["load"], node["queue"], node["fleet"], *node["tags"]) if part]
+    return f"{node['label']}: {', '.join(parts)}."
+
+
+def _line(case: Case, line: Line) -> str:
+    start, end = label_of(case, line.start), label_of(case, line.end)
+    if line.kind == "after":
+        return f"{end} follows {start}"
+    return f"{start} calls {end}" + (" and keeps its worker meanwhile" if case.stage(line.end).hold else "")

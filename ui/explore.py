@@ -9,24 +9,16 @@ import streamlit as st
 from cases.errors import StagecraftError
 from cases.sheets import far_off
 from cases.spec import Case
-from simulator.report import Figure, Verdict, few_legend, figure_rows, headline_figures, stage_rows, verdict
+from simulator.report import Figure, Verdict, headline_figures, verdict
 from simulator.results import SimulationResult
-from ui import state
+from ui import state, tables
 from ui.charts import chart, latency_figure, queue_figure
-from ui.diagram import diagram
+from ui.diagram import diagram, legend
 from ui.header import header
 from ui.knobs import knob_sliders, what_changed
-from ui.runs import Job, View, forget, view
-
-LIMITS = """
-- Each point of the charts is some hundredths of the run, so its p99 jumps about; the verdict is over the whole run.
-- Requests come at random (Poisson); each stage serves in the order of arrival.
-- Service times are drawn from the distribution that the case states; they do not depend on load, and a cache hits
-  with a fixed probability.
-- A request that is rejected or timed out counts as later than any limit, so fast rejections never improve a percentile.
-- Intervals say how sure the simulation is, not how sure anybody is of the case's assumptions.
-- No retries, batches, autoscaling or failures yet.
-"""
+from ui.limits import LIMITS
+from ui.runs import WHY, Job, View, forget, view
+from ui.why import why_section
 
 
 def page() -> None:
@@ -46,10 +38,6 @@ def page() -> None:
     if case is baseline:
         forget("design")
     now = before if case is baseline else view(case, "design")
-    wrong, claims = far_off(baseline)
-    if wrong:
-        said = f"{wrong} of the {claims} figures that the sources state are far off: see why"
-        st.page_link("estimate.py", label=said, icon=":material/arrow_forward:")
     answer = st.container(key="answer")
     controls, picture = st.container(key="board").columns([1, 3.3], gap="medium")
     with controls:
@@ -58,13 +46,16 @@ def page() -> None:
     shown = _shown(case, now)
     with answer:
         _answer(shown, now)
+        _links(baseline)
     if shown is not None:
         with picture:
-            _picture(*shown, before.result, stale=now.result is None)
+            _picture(*shown, baseline, before.result, stale=now.result is None)
+    else:
+        forget(WHY)
     state.end()
 
 
-def _shown(case: Case, now: View) -> tuple[Case, SimulationResult] | None:
+def _shown(case: Case, now: View[SimulationResult]) -> tuple[Case, SimulationResult] | None:
     """The case and result on show: this design's, or the last one's until it is there."""
     if now.result is not None:
         st.session_state.shown = (case, now.result)
@@ -72,7 +63,7 @@ def _shown(case: Case, now: View) -> tuple[Case, SimulationResult] | None:
     return shown if shown is not None and shown[0].id == case.id else None
 
 
-def _answer(shown: tuple[Case, SimulationResult] | None, now: View) -> None:
+def _answer(shown: tuple[Case, SimulationResult] | None, now: View[SimulationResult]) -> None:
     if now.error is not None:
         st.error(now.error, icon=":material/warning:")
     if now.job is not None:
@@ -80,7 +71,17 @@ def _answer(shown: tuple[Case, SimulationResult] | None, now: View) -> None:
     if shown is not None and now.result is not None:
         _say(verdict(*shown))
         for note in now.result.notes:
-            st.caption(f"Note: {note}")
+            st.caption(tables.plain(f"Note: {note}."))
+
+
+def _links(baseline: Case) -> None:
+    """What a person would ask next of a verdict."""
+    with st.container(horizontal=True, key="links"):
+        st.page_link("trust.py", label="How far to believe this", icon=":material/arrow_forward:")
+        wrong, claims = far_off(baseline)
+        if wrong:
+            said = f"{wrong} of the {claims} figures that the sources state are far off: see why"
+            st.page_link("estimate.py", label=said, icon=":material/arrow_forward:")
 
 
 def _say(said: Verdict) -> None:
@@ -89,16 +90,11 @@ def _say(said: Verdict) -> None:
         False: (st.error, ":material/cancel:"),
         None: (st.warning, ":material/help:"),
     }[said.holds]
-    box(f"**{_plain(said.headline)}** {_plain(said.reason)}", icon=icon)
-
-
-def _plain(text: str) -> str:
-    """Case texts are shown as text: what Markdown would read is escaped."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-!|<>$:~" else c for c in text)
+    box(f"**{tables.plain(said.headline)}** {tables.plain(said.reason)}", icon=icon)
 
 
 @st.fragment(run_every=0.3)
-def _waiting(job: Job, has_results: bool) -> None:
+def _waiting(job: Job[SimulationResult], has_results: bool) -> None:
     """Progress of a run that takes longer; the page comes again when it has ended."""
     if job.done.is_set():
         st.rerun()
@@ -108,11 +104,13 @@ def _waiting(job: Job, has_results: bool) -> None:
         else "a first start takes some seconds to compile"
     )
     st.progress(min(job.share, 1.0), text=f"Simulating … {job.share:.0%}: {below}")
+    st.html("<style>.st-key-figures, [class*=st-key-table] { opacity: 0.55; }</style>")
 
 
-def _picture(case: Case, result: SimulationResult, baseline: SimulationResult | None, stale: bool) -> None:
-    reference = baseline or result
-    figures = headline_figures(result, reference)
+def _picture(
+    case: Case, result: SimulationResult, written: Case, baseline: SimulationResult | None, stale: bool
+) -> None:
+    figures = headline_figures(result, baseline or result)
     for column, figure in zip(st.container(key="figures").columns(len(figures)), figures, strict=True):
         column.metric(
             figure.label,
@@ -125,9 +123,10 @@ def _picture(case: Case, result: SimulationResult, baseline: SimulationResult | 
     differs = baseline is not None and baseline.key != result.key
     stages = {path.split(".")[1] for path in state.changes(state.session().chosen) if path.startswith("stages.")}
     diagram(case, result, baseline if differs else None, stages, stale)
-    st.caption(
-        "Boxes: share of the time that workers are busy, mean queue, replicas. A mark on the bar is the baseline."
-    )
+    st.caption(legend(case))
+    if said := tables.ends(result):
+        st.markdown(said)
+    why_section(case, result, stale)
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Latency over time**")
@@ -140,14 +139,10 @@ def _picture(case: Case, result: SimulationResult, baseline: SimulationResult | 
     with right:
         st.markdown("**Queues over time**")
         chart("queues", queue_figure(case, result), "Visits waiting by stage over simulated time", stale)
-    st.table(figure_rows(result), hide_index=True)
-    if legend := few_legend(result):
-        st.caption(legend.replace("*", "\\*"))  # no markup
+    tables.latencies(case, result)
+    tables.meaning(case, result, written, baseline)
     with st.expander("Stages as a table"):
-        st.table(stage_rows(case, result), hide_index=True)
-        st.caption(
-            f"{result.replications} replications, seed {result.seed}, {result.engine} plane, result {result.key}"
-        )
+        tables.stages(case, result)
     with st.expander("The model and its limits"):
         st.markdown(LIMITS)
 

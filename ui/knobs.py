@@ -1,23 +1,23 @@
-"""The case's knobs as sliders over texts, and the list of what was changed."""
+"""The case's knobs as sliders over texts or as choices, and the list of what was changed."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from cases.errors import StagecraftError
-from cases.knobs import stops
+from cases.knobs import stops, written
 from cases.spec import Case, Knob
 from ui import state
 
 
 def knob_sliders(case: Case, prefix: str = "") -> None:
-    """A slider for each knob whose path begins with `prefix`."""
+    """A slider or a choice for each knob whose path begins with `prefix`."""
     for knob in case.knobs:
         if knob.path.startswith(prefix):
-            _slider(case, knob)
+            _knob(case, knob)
 
 
-def _slider(case: Case, knob: Knob) -> None:
+def _knob(case: Case, knob: Knob) -> None:
     try:
         label, texts, current = stops(case, knob, state.baseline())
     except StagecraftError as error:
@@ -29,7 +29,16 @@ def _slider(case: Case, knob: Knob) -> None:
         state.change(knob.path, st.session_state[key])
 
     state.show(key, current)
-    st.select_slider(label, options=texts, key=key, on_change=turned, help=f"`{knob.path}`")
+    said = f"`{knob.path}`"
+    if knob.choices:
+        st.selectbox(label, options=texts, format_func=_said, key=key, on_change=turned, help=said)
+    else:
+        st.select_slider(label, options=texts, key=key, on_change=turned, help=said)
+
+
+def _said(text: str) -> str:
+    """A group is read without its braces."""
+    return text.removeprefix("{").removesuffix("}")
 
 
 def what_changed(case: Case, baseline: Case) -> None:
@@ -41,12 +50,8 @@ def what_changed(case: Case, baseline: Case) -> None:
         return
     st.markdown("**What changed**")
     for path, text in changed.items():
-        before = _written(baseline, path)
+        before = written(baseline.tree, path)
         words, button = st.columns([5, 1], vertical_alignment="center", gap="small")
         words.text(f"{path}\n{before} → {text}")
         if path in dict(chosen.changes):
             button.button(":material/undo:", key=f"undo:{path}", help=f"Undo {path}", on_click=state.undo, args=(path,))
-
-
-def _written(case: Case, path: str) -> str:
-    return state.text_before(state.Chosen(case=case.id), path) or "not set"

@@ -13,6 +13,7 @@ page = st.navigation(
     [
         st.Page(HERE / "explore.py", title="Explore", url_path="explore", default=True),
         st.Page(HERE / "estimate.py", title="Estimate", url_path="estimate"),
+        st.Page(HERE / "trust.py", title="Trust", url_path="trust"),
     ],
     position="top",
 )

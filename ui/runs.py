@@ -8,36 +8,47 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
 from cases import files
 from cases.errors import StagecraftError
 from cases.spec import Case
-from simulator.plan import Plan, plan
+from simulator.control import Progress
+from simulator.plan import plan
 from simulator.results import SimulationResult
 from simulator.run import simulate
+from simulator.why import Why, why
 from ui import state
+
+T = TypeVar("T")
 
 PATIENCE = 0.6  # seconds that a page waits for a run before it shows what it has
 WORKERS = 2
 MOST_RESULTS = 200
+WHY = "why"  # the slot of a session's explanation
 
 
 class Cancelled(Exception):
     """The run was given up for a newer one."""
 
 
-class Job:
+Work = Callable[[Progress], T]
+
+
+class Job(Generic[T]):
     """A run under way: how far it is, and how it ended."""
 
-    def __init__(self, planned: Plan) -> None:
-        self.plan = planned
+    def __init__(self, key: str, work: Work[T]) -> None:
+        self.key = key
         self.share = 0.0
-        self.result: SimulationResult | None = None
+        self.result: T | None = None
         self.error: str | None = None
         self.done = threading.Event()
+        self._work = work
         self._cancelled = threading.Event()
 
     def cancel(self) -> None:
@@ -59,7 +70,7 @@ class Job:
         """The work of the thread."""
         try:
             self.progress(0.0)
-            self.result = simulate(self.plan, progress=self.progress)
+            self.result = self._work(self.progress)
         except Cancelled:
             pass
         except StagecraftError as error:
@@ -71,39 +82,45 @@ class Job:
 
 
 class Runs:
-    """The server's runs and results."""
+    """The server's runs of one kind, and their results."""
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="run")
-        self._results: OrderedDict[str, SimulationResult] = OrderedDict()
+    def __init__(self, name: str, workers: int) -> None:
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
+        self._results: OrderedDict[str, Any] = OrderedDict()
         self._lock = threading.Lock()
 
-    def known(self, key: str) -> SimulationResult | None:
+    def known(self, key: str) -> Any:
         """The result of this name, if it has been run."""
         with self._lock:
             if key in self._results:
                 self._results.move_to_end(key)
             return self._results.get(key)
 
-    def start(self, planned: Plan) -> Job:
+    def start(self, key: str, work: Work[T]) -> Job[T]:
         """Begin a run."""
-        job = Job(planned)
+        job = Job(key, work)
         self._pool.submit(self._run, job)
         return job
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: Job[Any]) -> None:
         job.run()
         if job.result is not None:
             with self._lock:
-                self._results[job.result.key] = job.result
+                self._results[job.key] = job.result
                 while len(self._results) > MOST_RESULTS:
                     self._results.popitem(last=False)
 
 
 @st.cache_resource(show_spinner=False)
-def runs() -> Runs:
-    """One for the server."""
-    return Runs()
+def simulations() -> Runs:
+    """Simulations of designs: one for the server."""
+    return Runs("run", WORKERS)
+
+
+@st.cache_resource(show_spinner=False)
+def explanations() -> Runs:
+    """Explanations take longer, so they queue for themselves: no design waits for one."""
+    return Runs("why", 1)
 
 
 def warm_up() -> None:
@@ -112,35 +129,47 @@ def warm_up() -> None:
     threading.Thread(target=simulate, args=(small,), name="warm-up", daemon=True).start()
 
 
-class View:
-    """What a page knows about the run of a design: its result, or the job and the result shown meanwhile."""
+class View(Generic[T]):
+    """What a page knows about a run: its result, or the job, or what went wrong."""
 
-    def __init__(self, result: SimulationResult | None, job: Job | None, error: str | None) -> None:
+    def __init__(self, result: T | None = None, job: Job[T] | None = None, error: str | None = None) -> None:
         self.result = result
         self.job = job
         self.error = error
 
 
-def view(case: Case, slot: str) -> View:
+def view(case: Case, slot: str) -> View[SimulationResult]:
     """The run of a case; `slot` tells the runs of a session apart (a newer one of a slot cancels the older)."""
     try:
         planned = plan(case)
     except StagecraftError as error:
-        return View(None, None, str(error))
-    jobs: dict[str, Job] = st.session_state.setdefault("jobs", {})
-    result = runs().known(planned.key)
+        return View(error=str(error))
+    return _awaited(simulations(), slot, planned.key, lambda progress: simulate(planned, progress=progress))
+
+
+def explanation(case: Case, result: SimulationResult) -> View[Why]:
+    """Why p99 is high in this result of a case."""
+    planned = plan(case)
+    assert planned.key == result.key, "the result is of another design"
+    return _awaited(explanations(), WHY, planned.key, lambda progress: why(planned, result, progress=progress))
+
+
+def _awaited(pool: Runs, slot: str, key: str, work: Work[T]) -> View[T]:
+    """The result of this name, else the job; begun if nobody in this session has."""
+    jobs: dict[str, Job[Any]] = st.session_state.setdefault("jobs", {})
+    result = pool.known(key)
     if result is not None:
         forget(slot)
-        return View(result, None, None)
+        return View(result)
     job = jobs.get(slot)
-    if job is None or job.plan.key != planned.key or job.given_up:
+    if job is None or job.key != key or job.given_up:
         forget(slot)
-        job = jobs[slot] = runs().start(planned)
+        job = jobs[slot] = pool.start(key, work)
     job.done.wait(PATIENCE)
     if not job.done.is_set() or job.given_up:
-        return View(None, job, None)
+        return View(job=job)
     forget(slot)
-    return View(job.result, None, job.error)
+    return View(job.result, error=job.error)
 
 
 def forget(slot: str) -> None:

@@ -13,7 +13,7 @@ import streamlit as st
 
 from cases import files
 from cases.build import apply, design_changes
-from cases.design import get
+from cases.design import changed
 from cases.errors import StagecraftError
 from cases.spec import Case
 
@@ -58,7 +58,7 @@ class Session:
 
 
 @st.cache_resource(show_spinner=False, max_entries=100)
-def _load(case_id: str, _modified: float) -> Case:
+def _load(case_id: str, modified: float) -> Case:  # a leading '_' would take it out of the cache's key
     return files.load(files.catalog()[case_id])
 
 
@@ -141,11 +141,20 @@ def choose_design(name: str) -> None:
 def change(path: str, text: str) -> None:
     """Turn one value; back where the design has it, the change is gone."""
     chosen = session().chosen
-    changes = dict(chosen.changes)
-    changes.pop(path, None)
-    if text != text_before(chosen, path):
+    changes = {p: t for p, t in chosen.changes if p != path}
+    if not _as_designed(chosen, path, text):
         changes[path] = text
     _move(replace(chosen, changes=tuple(changes.items())))
+
+
+def _as_designed(chosen: Chosen, path: str, text: str) -> bool:
+    """Whether a text changes nothing in the chosen design as it is written."""
+    case = load(chosen.case)
+    try:
+        tree = apply(case, design_changes(case, chosen.design)).tree
+        return changed(tree, {path: text}) == tree
+    except StagecraftError:
+        return False
 
 
 def undo(path: str) -> None:
@@ -191,16 +200,3 @@ def current() -> Case:
     """The case as designed now; DesignError if the changes do not fit."""
     chosen = session().chosen
     return apply(load(chosen.case), changes(chosen))
-
-
-def text_before(chosen: Chosen, path: str) -> str | None:
-    """The text of a path in the chosen design, without the changes on top; None if the file leaves it out."""
-    case = load(chosen.case)
-    design = design_changes(case, chosen.design)
-    if path in design:
-        return design[path]
-    try:
-        node = get(case.tree, path)
-    except StagecraftError:
-        return None
-    return str(node)

@@ -12,6 +12,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,25 +38,35 @@ EXPECTED = re.compile(r"Content Security Policy directive 'script-src|status of 
 @pytest.fixture(scope="session")
 def app() -> Iterator[str]:
     """The address of a server of the app."""
+    with serving("app.py") as address:
+        yield address
+
+
+@contextmanager
+def serving(script: str) -> Iterator[str]:
+    """A server of a script while it is needed."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port)]
     ARTIFACTS.mkdir(exist_ok=True)
-    with (ARTIFACTS / "server.log").open("w") as log:
-        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ})
+    log_file = ARTIFACTS / f"{Path(script).stem}.log"
+    with log_file.open("w") as log:
+        server = subprocess.Popen(
+            command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        )
         address = f"http://127.0.0.1:{port}"
         try:
-            _wait_for(address, server)
+            _wait_for(address, server, log_file)
             yield address
         finally:
             server.terminate()
             server.wait(timeout=20)
 
 
-def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
     for _ in range(240):
-        assert server.poll() is None, f"the server ended: {(ARTIFACTS / 'server.log').read_text()}"
+        assert server.poll() is None, f"the server ended: {log.read_text()}"
         try:
             urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
         except OSError:

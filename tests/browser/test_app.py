@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ARTIFACTS, Visitor
 
 Visit = Callable[..., Visitor]
-PAGES = ("/", "/estimate")
+PAGES = ("/", "/estimate", "/trust")
 
 
 def test_the_first_view_answers(visit: Visit) -> None:
@@ -297,3 +297,93 @@ def test_the_navigation_keeps_the_design(visit: Visit, query: str) -> None:
             shown = page.locator(".card").all_inner_texts()
             assert sheet in (None, shown)
             sheet = shown
+
+
+def test_why_p99_is_high_is_asked_and_answered(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open("/?design=stall_light_order")
+    page.get_by_role("button", name="Explain the slowest 1 %").click()
+    sentence = page.get_by_text(re.compile(r"takes \d+ % of it\. The slowest 1 % took"))
+    expect(sentence).to_be_visible(timeout=60_000)
+    visitor.settled()
+    chart = page.locator('.chart[aria-label^="Share of the time"]')
+    expect(chart).to_have_attribute("aria-label", re.compile("Watch history service .*Heavy ranker retry or hedge"))
+    assert chart.locator("pattern").count() >= 3, "kinds are told apart without colours"
+    gains = page.locator("table").filter(has_text="Replicas").first
+    expect(gains).to_contain_text("14 → 16")
+    assert visitor.complaints == []
+    found = Axe().run(page)
+    assert [v["id"] for v in found.response["violations"] if v["impact"] in ("serious", "critical")] == []
+    page.screenshot(path=ARTIFACTS / "explore_why.png", full_page=True)
+    visitor.press("Heavy ranker replicas", "ArrowRight")
+    visitor.address_has("stages.ranking.replicas=15")
+    visitor.settled()
+    expect(sentence).to_have_count(0)
+    expect(page.get_by_role("button", name="Explain the slowest 1 %")).to_be_enabled()
+
+
+def test_an_explanation_under_way_blocks_nothing_and_goes_with_its_design(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open("/?run.requests=100000")
+    page.get_by_role("button", name="Explain the slowest 1 %").click()
+    progress = page.locator('[data-testid="stProgress"]')
+    expect(progress).to_contain_text("Explaining", timeout=10_000)
+    page.get_by_role("button", name="Cancel").click()
+    expect(progress).to_have_count(0)
+    page.get_by_role("button", name="Explain the slowest 1 %").click()
+    expect(progress).to_contain_text("Explaining", timeout=10_000)
+    page.get_by_role("button", name="Reset").click()
+    visitor.until("location.search === ''")
+    visitor.settled()  # well before the explanation could have ended
+    expect(page.get_by_role("button", name="Explain the slowest 1 %")).to_be_enabled()
+    assert "Holds" in visitor.verdict()
+
+
+def test_a_choice_is_a_knob(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open()
+    _choose(page, "Heavy ranker tried again", "attempts: 3, backoff: 10 ms, budget: 10 %")
+    visitor.address_has("stages.ranking.retries={attempts: 3, backoff: 10 ms, budget: 10 %}")
+    visitor.settled()
+    board = page.locator(".st-key-board")
+    expect(board).to_contain_text("none → {attempts: 3, backoff: 10 ms, budget: 10 %}")
+    page.reload()
+    visitor.settled()
+    knob = page.get_by_role("combobox", name="Heavy ranker tried again")
+    expect(knob).to_have_value("attempts: 3, backoff: 10 ms, budget: 10 %")
+    _choose(page, "Heavy ranker tried again", "none")
+    visitor.until("location.search === ''")
+    visitor.settled()
+    expect(board).not_to_contain_text("What changed")
+
+
+def _choose(page: Page, knob: str, text: str) -> None:
+    page.get_by_role("combobox", name=knob).click()
+    page.get_by_role("option", name=text, exact=True).click()
+
+
+def test_what_a_design_means_stands_beside_the_baseline(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open("/?design=fresh_source_slow")
+    text = page.locator('[data-testid="stMain"]').inner_text()
+    for words in ("degraded (a fallback", "Videos watched", "As in the case", "Cost of a million requests", "left out"):
+        assert words in text
+    rows = {row.split("\t")[0]: row.split("\t") for row in page.locator("table").nth(1).inner_text().splitlines()}
+    assert float(rows["Pages without fresh videos"][1].removesuffix(" %")) > 90
+    assert float(rows["Pages without fresh videos"][3].removesuffix(" %")) < 1
+    assert "left out" in (page.locator('.diagram [data-stage="fresh"]').text_content() or "")
+
+
+def test_trust_is_a_click_away_from_the_verdict(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.open("/?stages.ranking.replicas=9")
+    page.get_by_role("link", name="How far to believe this").click()
+    visitor.until("location.pathname === '/trust'")
+    visitor.settled()
+    main = page.locator('[data-testid="stMain"]')
+    expect(main).to_contain_text("python -m simulator validate --full --json")
+    expect(main).to_contain_text(re.compile(r"simulated rows pass|has not been made"))
+    visitor.address_has("stages.ranking.replicas=9")
+    page.get_by_role("link", name="Explore").click()
+    visitor.settled()
+    assert "Misses" in visitor.verdict()

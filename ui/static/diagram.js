@@ -1,7 +1,8 @@
 // Draws the request path: boxes left to right, or top to bottom where there is no room.
 // Texts come from case files, so they are only ever set as textContent.
 const SVG = "http://www.w3.org/2000/svg";
-const HEIGHT = 100, LEAST_WIDTH = 104, MOST_WIDTH = 190, GAP_ALONG = 22, GAP_ACROSS = 16, MARGIN = 6;
+const LEAST_HEIGHT = 100, LEAST_WIDTH = 104, MOST_WIDTH = 190, GAP_ALONG = 26, GAP_ACROSS = 16, MARGIN = 6;
+const LANE = 12, LINE = 14, MOST_TAG_LINES = 2, LEAST_SMALL = 92, STACK = 4;
 
 function make(tag, attributes, parent, text) {
   const node = document.createElementNS(SVG, tag);
@@ -11,87 +12,155 @@ function make(tag, attributes, parent, text) {
   return node;
 }
 
-function wrapped(label, letters) {
+function wrapped(parts, letters, glue, most) {
   const lines = [""];
-  for (const word of label.split(" ")) {
+  for (const part of parts) {
     const last = lines[lines.length - 1];
-    if (last && (last + " " + word).length > letters && lines.length < 2) lines.push(word);
-    else lines[lines.length - 1] = last ? last + " " + word : word;
+    if (last && (last + glue + part).length > letters && lines.length < most) lines.push(part);
+    else lines[lines.length - 1] = last ? last + glue + part : part;
   }
-  return lines.map((line) => (line.length > letters + 2 ? line.slice(0, letters + 1) + "…" : line));
+  return lines.map((line) => (line.length > letters + 2 ? line.slice(0, letters + 1).trimEnd() + "…" : line));
 }
 
-function place(nodes, width) {
-  const columns = 1 + Math.max(...nodes.map((n) => n.column));
-  const rowsOf = (column) => nodes.filter((n) => n.column === column).length;
-  const most = Math.max(...nodes.map((n) => rowsOf(n.column)));
-  const along = (width - 2 * MARGIN - (columns - 1) * GAP_ALONG) / columns;
+// Tags are left out whole, never cut; all of them are in the box's title and in the table.
+function tagLines(tags, letters) {
+  const lines = [];
+  for (const tag of tags) {
+    const last = lines[lines.length - 1];
+    if (last && (last + ", " + tag).length <= letters) lines[lines.length - 1] = last + ", " + tag;
+    else if (lines.length < MOST_TAG_LINES) lines.push(tag);
+  }
+  return lines;
+}
+
+function sizes(data, width) {
+  const { columns, nodes } = data;
+  const boxes = (slots) => slots.filter((name) => nodes[name]).length;
+  const along = (width - 2 * MARGIN - (columns.length - 1) * GAP_ALONG) / columns.length;
   const down = along < LEAST_WIDTH;
-  const across = (width - 2 * MARGIN - (most - 1) * GAP_ACROSS) / most;
-  const boxWidth = Math.min(MOST_WIDTH, down ? across : along);
-  const total = down
-    ? 2 * MARGIN + columns * HEIGHT + (columns - 1) * GAP_ALONG
-    : 2 * MARGIN + most * HEIGHT + (most - 1) * GAP_ACROSS;
-  const at = {};
-  for (const n of nodes) {
-    const rows = rowsOf(n.column);
-    if (down) {
-      const span = rows * boxWidth + (rows - 1) * GAP_ACROSS;
-      at[n.name] = { x: (width - span) / 2 + n.row * (boxWidth + GAP_ACROSS), y: MARGIN + n.column * (HEIGHT + GAP_ALONG) };
-    } else {
-      const span = rows * HEIGHT + (rows - 1) * GAP_ACROSS;
-      const used = columns * boxWidth + (columns - 1) * GAP_ALONG;
-      at[n.name] = { x: (width - used) / 2 + n.column * (boxWidth + GAP_ALONG), y: (total - span) / 2 + n.row * (HEIGHT + GAP_ACROSS) };
-    }
+  let w = Math.min(MOST_WIDTH, along), rows = columns.map((slots) => [slots]);
+  if (down) {
+    // As many boxes beside each other as can be read; what is left goes on below.
+    const fit = Math.max(1, Math.floor((width - 2 * MARGIN + GAP_ACROSS) / (LEAST_SMALL + GAP_ACROSS)));
+    rows = columns.map((slots) => {
+      if (boxes(slots) <= fit) return [slots];
+      const only = slots.filter((name) => nodes[name]), lines = Math.ceil(only.length / fit);
+      const each = Math.ceil(only.length / lines);
+      return Array.from({ length: lines }, (_, i) => only.slice(i * each, (i + 1) * each));
+    });
+    const room = (slots) => (width - 2 * MARGIN - (slots.length - 1) * GAP_ACROSS - (slots.length - boxes(slots)) * LANE) / boxes(slots);
+    w = Math.min(MOST_WIDTH, ...rows.flat().filter((slots) => boxes(slots)).map(room));
   }
-  return { at, down, boxWidth, total };
+  const most = Math.max(0, ...Object.values(nodes).map((n) => tagLines(n.tags, Math.floor((w - 16) / 6)).length));
+  return { down, rows, w, h: LEAST_HEIGHT + most * LINE, small: w < 128 };
 }
 
-function drawEdge(svg, from, to, down, w) {
-  const [x1, y1] = down ? [from.x + w / 2, from.y + HEIGHT] : [from.x + w, from.y + HEIGHT / 2];
-  const [x2, y2] = down ? [to.x + w / 2, to.y] : [to.x, to.y + HEIGHT / 2];
-  const bend = down ? `C${x1},${(y1 + y2) / 2} ${x2},${(y1 + y2) / 2}` : `C${(x1 + x2) / 2},${y1} ${(x1 + x2) / 2},${y2}`;
-  make("path", { class: "edge", d: `M${x1},${y1} ${bend} ${x2},${y2}` }, svg);
-  const tip = down ? `${x2},${y2} ${x2 - 4},${y2 - 7} ${x2 + 4},${y2 - 7}` : `${x2},${y2} ${x2 - 7},${y2 - 4} ${x2 - 7},${y2 + 4}`;
-  make("polygon", { class: "arrow", points: tip }, svg);
+function place(data, width) {
+  const { down, rows, w, h, small } = sizes(data, width);
+  const at = {};
+  let total;
+  if (down) {
+    let y = MARGIN;
+    for (const column of rows) {
+      for (const slots of column) {
+        const wide = (name) => (data.nodes[name] ? w : LANE);
+        let x = (width - slots.reduce((sum, name) => sum + wide(name) + GAP_ACROSS, -GAP_ACROSS)) / 2;
+        for (const name of slots) {
+          at[name] = { x, y };
+          x += wide(name) + GAP_ACROSS;
+        }
+        y += h + GAP_ALONG;
+      }
+    }
+    total = y - GAP_ALONG + MARGIN;
+  } else {
+    const used = rows.length * w + (rows.length - 1) * GAP_ALONG;
+    rows.forEach(([slots], column) => {
+      for (const name of slots) {
+        at[name] = { x: (width - used) / 2 + column * (w + GAP_ALONG), y: MARGIN + data.heights[name] * (h + GAP_ACROSS) };
+      }
+    });
+    const bottoms = Object.keys(at).map((name) => at[name].y + (data.nodes[name] ? h : h / 2 + LANE));
+    total = Math.max(...bottoms) + MARGIN;
+  }
+  return { at, down, w, h, small, total };
 }
 
-function drawBox(svg, n, at, w) {
-  const g = make("g", { class: n.word, "data-stage": n.name, transform: `translate(${at.x},${at.y})` }, svg);
-  make("title", {}, g, `${n.label}: ${n.load}, ${n.queue}, ${n.replicas} replicas. ${n.note}`);
-  make("rect", { class: "box", width: w, height: HEIGHT, rx: 7 }, g);
-  make("rect", { class: "tint", width: w, height: HEIGHT, rx: 7 }, g);
-  const size = w < 128 ? 12 : 13;
-  const lines = wrapped(n.label, Math.floor((w - 16) / (size * 0.56)));
-  lines.forEach((line, i) => make("text", { class: "label", x: 9, y: 19 + i * 15, "font-size": size }, g, line));
-  make("text", { x: 9, y: 56, "font-size": 12 }, g, n.load);
-  make("text", { x: 9, y: 74, "font-size": 12 }, g, n.queue);
-  make("text", { x: w - 9, y: 74, "font-size": 12, "text-anchor": "end", class: n.changed ? "changed" : "" }, g, n.replicas);
+function drawLine(svg, line, { at, down, w, h }) {
+  const from = at[line.start], to = at[line.end];
+  const lanes = line.lanes.filter((name) => at[name]).map((name) => at[name]);
+  const points = down
+    ? [[from.x + w / 2, from.y + h], ...lanes.flatMap((l) => [[l.x + LANE / 2, l.y], [l.x + LANE / 2, l.y + h]]), [to.x + w / 2, to.y]]
+    : [[from.x + w, from.y + h / 2], ...lanes.flatMap((l) => [[l.x, l.y + h / 2], [l.x + w, l.y + h / 2]]), [to.x, to.y + h / 2]];
+  let d = `M${points[0]}`;
+  for (let i = 1; i < points.length; i++) {
+    const [x1, y1] = points[i - 1], [x2, y2] = points[i];
+    d += down ? ` C${x1},${(y1 + y2) / 2} ${x2},${(y1 + y2) / 2} ${x2},${y2}` : ` C${(x1 + x2) / 2},${y1} ${(x1 + x2) / 2},${y2} ${x2},${y2}`;
+  }
+  const g = make("g", { "data-line": `${line.start} ${line.end}` }, svg);
+  make("title", {}, g, line.words);
+  make("path", { class: line.kind === "call" ? "edge call" : "edge", d }, g);
+  const [x, y] = points[points.length - 1];
+  make("polygon", { class: "arrow", points: down ? `${x},${y} ${x - 4},${y - 7} ${x + 4},${y - 7}` : `${x},${y} ${x - 7},${y - 4} ${x - 7},${y + 4}` }, g);
+}
+
+function outline(kind, w, h, attributes, parent) {
+  if (kind === "external") {
+    const c = 12;
+    const points = `${c},0 ${w - c},0 ${w},${c} ${w},${h - c} ${w - c},${h} ${c},${h} 0,${h - c} 0,${c}`;
+    return make("polygon", { ...attributes, points }, parent);
+  }
+  return make("rect", { ...attributes, width: w, height: h, rx: kind === "person" ? 26 : 7 }, parent);
+}
+
+function drawBox(svg, name, n, { at, w, h, small }) {
+  const g = make("g", { class: n.optional ? `${n.word} optional` : n.word, "data-stage": name, transform: `translate(${at[name].x},${at[name].y})` }, svg);
+  make("title", {}, g, `${n.said} ${n.note}`.trim());
+  if (n.shards) for (const by of [2 * STACK, STACK]) {
+    make("rect", { class: "box", x: by / 2, y: by, width: w - by, height: h - by / 2, rx: 7 }, g);
+  }
+  outline(n.kind, w, h, { class: "box" }, g);
+  outline(n.kind, w, h, { class: "tint" }, g);
+  const left = n.kind === "ours" ? 9 : 13, size = small ? 12 : 13;
+  const room = w - 2 * left + 2;
+  const lines = wrapped(n.label.split(" "), Math.floor((n.kind === "person" ? room - 16 : room) / (size * 0.56)), " ", 2);
+  lines.forEach((line, i) => make("text", { class: "label", x: left, y: 19 + i * 15, "font-size": size }, g, line));
+  const tags = tagLines(n.tags, Math.floor((w - 16) / 6));
+  tags.forEach((line, i) => make("text", { x: left, y: 20 + (lines.length + i) * LINE, "font-size": 11 }, g, line));
+  make("text", { x: left, y: h - 44, "font-size": 12 }, g, n.load);
+  make("text", { x: left, y: h - 26, "font-size": 12 }, g, n.queue);
+  make("text", { x: w - left, y: h - 26, "font-size": 12, "text-anchor": "end", class: n.changed ? "changed" : "" }, g, n.fleet);
+  if (n.kind === "person") {
+    const person = make("g", { class: "figure", transform: `translate(${w - 25},8)` }, g);
+    make("circle", { cx: 6, cy: 4, r: 3.6 }, person);
+    make("path", { d: "M0,17 C0,7 12,7 12,17 Z" }, person);
+  }
   if (n.changed) make("circle", { class: "changed", cx: w - 9, cy: 10, r: 4 }, g);
   if (n.queueShare > 0) {
-    const h = Math.max(3, n.queueShare * (HEIGHT - 10));
-    make("rect", { class: "queue", x: -5, y: HEIGHT - 5 - h, width: 5, height: h, rx: 1 }, g);
+    const tall = Math.max(3, n.queueShare * (h - 10));
+    make("rect", { class: "queue", x: -5, y: h - 5 - tall, width: 5, height: tall, rx: 1 }, g);
   }
-  make("rect", { class: "track", x: 9, y: 84, width: w - 18, height: 7, rx: 2 }, g);
-  make("rect", { class: "bar", x: 9, y: 84, width: (w - 18) * n.utilisation, height: 7, rx: 2 }, g);
+  if (n.utilisation === null) return; // there is no capacity to be a share of
+  make("rect", { class: "track", x: left, y: h - 16, width: w - 2 * left, height: 7, rx: 2 }, g);
+  make("rect", { class: "bar", x: left, y: h - 16, width: (w - 2 * left) * n.utilisation, height: 7, rx: 2 }, g);
   if (n.ghost !== null) {
-    const x = 9 + (w - 18) * n.ghost;
-    make("line", { class: "ghost", x1: x, x2: x, y1: 81, y2: 94 }, g);
+    const x = left + (w - 2 * left) * n.ghost;
+    make("line", { class: "ghost", x1: x, x2: x, y1: h - 19, y2: h - 6 }, g);
   }
 }
 
 function draw(root, data) {
   const width = root.clientWidth;
   if (!width || !data) return;
-  const { at, down, boxWidth, total } = place(data.nodes, width);
+  const placed = place(data, width);
   root.classList.toggle("stale", data.stale);
   const svg = document.createElementNS(SVG, "svg");
-  svg.setAttribute("viewBox", `0 0 ${width} ${total}`);
-  svg.setAttribute("height", total);
+  svg.setAttribute("viewBox", `0 0 ${width} ${placed.total}`);
+  svg.setAttribute("height", placed.total);
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", data.summary);
-  for (const [from, to] of data.edges) drawEdge(svg, at[from], at[to], down, boxWidth);
-  for (const n of data.nodes) drawBox(svg, n, at[n.name], boxWidth);
+  for (const line of data.lines) drawLine(svg, line, placed);
+  for (const [name, node] of Object.entries(data.nodes)) drawBox(svg, name, node, placed);
   root.replaceChildren(svg);
 }
 
