@@ -13,9 +13,11 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from simulator import draws, histogram
+from simulator import draws, histogram, kernel_cache
 from simulator.kernel_state import NONE, SLOT, WORD_BITS, Number, Records, Row
 from simulator.machine import LRU, MILLION, MOST_TOKENS, NEVER, UNLIMITED, Ints
+
+kernel_cache.keep_by_content()
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -16,7 +16,7 @@ OWNERS = {
     "starlette": {"app.py"},
     "plotly": {"app.py", "ui/charts.py"},
     "simpy": {"simulator/control.py", "simulator/requests_simpy.py"},
-    "numba": {"simulator/kernel_parts.py"},
+    "numba": {"simulator/kernel_parts.py", "simulator/kernel_cache.py"},
     "ruamel": {"cases/"},
     "pydantic": {"cases/"},
     "pandas": {"simulator/results.py"},
