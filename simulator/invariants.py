@@ -420,15 +420,15 @@ def _left(numbers: MachineStage, v: Visit) -> tuple[int, int]:
         return v.start, v.start
     if v.outcome == REJECTED:
         return v.answer, v.answer
-    if v.outcome == EXPIRED:
-        if numbers.cancel == CANCEL_NONE and numbers.timeout < NEVER:  # it waits on, until its turn, if that comes
-            if v.answer <= v.join and numbers.queue_limit < UNLIMITED:
-                return v.join, NEVER  # nobody was told if it was turned away, nor how it left:
-            unseen = numbers.drop_expired or numbers.shed_oldest or numbers.coalesce
-            return (max(v.join, v.answer), NEVER) if unseen else (NEVER, NEVER)
-        return (v.join, v.answer) if numbers.coalesce else (v.answer, v.answer)
+    waits_on = v.outcome == EXPIRED and numbers.cancel == CANCEL_NONE and numbers.timeout < NEVER
     if numbers.coalesce:  # it may have been waiting for a fetch
-        return v.join, closed(v)
+        return v.join, NEVER if waits_on else closed(v)
+    if waits_on and v.answer <= v.join and numbers.queue_limit < UNLIMITED:
+        return v.join, NEVER  # nobody was told if it was turned away,
+    if waits_on and (numbers.drop_expired or numbers.shed_oldest):
+        return max(v.join, v.answer), NEVER  # or when it was dropped
+    if waits_on:
+        return NEVER, NEVER  # until its turn comes: not before the run ended
     return closed(v), closed(v)
 
 

@@ -141,7 +141,6 @@ TRAITS: dict[str, Trait] = {
     "shards": _shards,
     "late": _late,
     "optional": lambda draw, times: {"required": False},
-    "wait_for": lambda draw, times: {"wait_for": 1},
     "share": lambda draw, times: {"when_share": draw(st.sampled_from([0.0, 0.5]))},
     "missed": lambda draw, times: {},
     "hold": lambda draw, times: {"hold": True},
@@ -193,6 +192,7 @@ def specs(draw: Any, tick: int, coarse: bool) -> list[StageSpec]:
             "cancel": draw(st.sampled_from([CANCEL_NONE, CANCEL_WAITING, CANCEL_RUNNING])),
             "floor": times.upto(5),
             "table": times.table(),
+            "wait_for": draw(st.integers(1, len(after))) if len(after) > 1 else None,
         }
         found = draw(traits())
         for trait in found:
@@ -213,8 +213,6 @@ def _allowed(spec: StageSpec, made: list[StageSpec], times: Times, missed: bool)
         other["late_after"] = NEVER
     if spec.batch_size > 1:
         other["shed_oldest"] = False
-    if spec.wait_for is not None and not spec.after:
-        other["wait_for"] = None
     if spec.hold and (caller is None or caller.endless or caller.batch_size > 1):
         other["hold"] = False
     if spec.silent_ratio:
