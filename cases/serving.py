@@ -40,6 +40,8 @@ class Cache(Noun):
     """how many different keys are asked for, in place of 'hit_ratio': the cache is simulated"""
     zipf: Exponent | None = None
     """exponent of the keys' popularity: 0 if all are asked for alike, about 1 where few are asked for often"""
+    keys_of: Name | None = None
+    """the stage whose cache is asked for the same keys, in place of 'keys' and 'zipf': one cache behind another"""
     capacity: Annotated[int, *whole("a capacity (entries)", 1, 100_000_000, "10000")] | None = None
     """entries that fit into one cache; without it all keys do"""
     ttl: Duration | None = None
@@ -60,14 +62,16 @@ class Cache(Noun):
 
     @model_validator(mode="after")
     def _complete(self) -> Cache:
-        if (self.hit_ratio is None) == (self.keys is None):
+        if [self.hit_ratio, self.keys, self.keys_of].count(None) != 2:
             raise wrong(
-                "a cache has either a 'hit_ratio' or 'keys'; write for example 'hit_ratio: 90 %', "
-                "or 'keys: 100k, zipf: 0.9, capacity: 10000'"
+                "a cache has either a 'hit_ratio' or 'keys' (or 'keys_of' another stage's cache); write for example "
+                "'hit_ratio: 90 %', or 'keys: 100k, zipf: 0.9, capacity: 10000'"
             )
         only = ("zipf", "capacity", "ttl", "policy", "scope", "coalesce")
         said = [key for key in only if key in self.model_fields_set]
-        if self.keys is None and said:
+        if self.keys_of is not None and self.zipf is not None:
+            raise wrong(f"'zipf' is said by {self.keys_of}, whose keys these are; leave it out")
+        if self.hit_ratio is not None and said:
             raise wrong(
                 f"'{said[0]}' is of a cache with 'keys', not of one with a 'hit_ratio'; "
                 "write for example 'keys: 100k, zipf: 0.9' in place of 'hit_ratio'"

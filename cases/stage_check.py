@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cases.errors import Problem
+from cases.errors import Problem, not_among
 from cases.serving import MOST_KEYS
 from cases.spec import Case, Stage
 
@@ -172,17 +172,34 @@ def _visits(case: Case) -> Iterator[Problem]:
             )
 
 
+def asked_of(stage: Stage, stages: dict[str, Stage]) -> Stage | None:
+    """The stage that says which keys this one's cache is asked for: itself, or another; None if it has no keys."""
+    if stage.cache is None:
+        return None
+    other = stage if stage.cache.keys_of is None else stages.get(stage.cache.keys_of)
+    return other if other is not None and other.cache is not None and other.cache.keys is not None else None
+
+
 def _keys(case: Case) -> Iterator[Problem]:
     total = 0
+    stages = {stage.name: stage for stage in case.stages}
+    with_keys = [name for name, stage in stages.items() if stage.cache is not None and stage.cache.keys is not None]
     for stage in case.stages:
-        if stage.cache is None or stage.cache.keys is None:
+        said = asked_of(stage, stages)
+        if stage.cache is None or said is None or said.cache is None:
+            if stage.cache is not None and stage.cache.keys_of is not None:
+                yield Problem(
+                    f"stages.{stage.name}.cache.keys_of",
+                    not_among(stage.cache.keys_of, "a stage whose cache has 'keys'", with_keys),
+                )
             continue
-        total += stage.cache.keys
-        entries = stage.cache.keys * (stage.fleet if stage.cache.scope == "replica" else 1)
+        keys = said.cache.keys or 0
+        total += keys if said is stage else 0
+        entries = keys * (stage.fleet if stage.cache.scope == "replica" else 1)
         if entries > MOST_ENTRIES:
             yield Problem(
-                f"stages.{stage.name}.cache.keys",
-                f"{stage.cache.keys:,} keys in {stage.fleet:,} replicas' caches are {entries:,} entries to keep track "
+                f"stages.{stage.name}.cache.keys" if said is stage else f"stages.{stage.name}.cache",
+                f"{keys:,} keys in {stage.fleet:,} replicas' caches are {entries:,} entries to keep track "
                 f"of; at most {MOST_ENTRIES:,}: have fewer keys or replicas, or 'scope: shared'",
             )
     if total > MOST_ALL_KEYS:

@@ -32,7 +32,7 @@ HOP_LANE, TIME_OUT_LANE, HEDGE_LANE, LATE_LANE, BATCH_LANE = (SLOT(i) for i in r
 
 SUMS = [name for name in StageTally._fields if name.endswith("_sum")]
 COUNTS = [name for name in StageTally._fields if name not in (*SUMS, "waits", "calls")]  # and `calls_made`
-_GRAPH = ("first_calls", "successors", "name_hash", "jitter")  # kept elsewhere, or of another type
+_GRAPH = ("first_calls", "successors", "name_hash", "key_hash", "jitter")  # kept elsewhere, or of another type
 
 
 def _records(wide: str, slots: str = "", keys: str = "", floats: str = "") -> np.dtype[Any]:
@@ -79,7 +79,7 @@ STAGE = _records(
     + " ".join(COUNTS + [f"{name}_{half}" for name in SUMS for half in ("low", "high")]),
     "queues first_queue caches first_cache part first_call first_followed last_followed first_called last_called "
     "results",
-    "name_hash failures",
+    "name_hash key_hash failures",
     "jitter factor",
 )
 

@@ -98,6 +98,7 @@ class MachineStage(NamedTuple):
     hit_threshold: int  # hits at random
     hit_time: int  # ns, at least 1
     cache_keys: int  # how many different keys there are; 0: no such cache
+    key_hash: int  # uint64: whose keys they are; caches with the same one are asked for the same keys
     first_key: int  # slice of `key_thresholds`
     cache_capacity: int  # entries; UNLIMITED
     cache_ttl: int  # ns from the write; NEVER

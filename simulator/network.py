@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from cases.path_check import counts_visits, in_order
-from cases.spec import Cache, Case, Client, Patience, Retries, ServiceTime, Stage, Workload
-from cases.stage_check import missed
+from cases.spec import Case, Client, Patience, Retries, ServiceTime, Stage, Workload
+from cases.stage_check import asked_of, missed
 from simulator import draws, service
 from simulator.machine import (
     ALWAYS,
@@ -147,18 +147,20 @@ class _Tables:
 
 
 class _Keys:
-    """The popularity of every cache's keys, one after the other."""
+    """The popularity of the keys that caches are asked for, one population after the other."""
 
     def __init__(self) -> None:
+        self._firsts: dict[str, int] = {}  # by the stage that says which keys
         self._parts: list[draws.Keys] = []
-        self._next = 0
 
-    def first(self, keys: int, exponent: float) -> int:
+    def first(self, said: Stage) -> int:
         """Where the thresholds of these keys begin."""
-        begin = self._next
-        self._parts.append(draws.zipf_thresholds(keys, exponent))
-        self._next += keys
-        return begin
+        assert said.cache is not None
+        assert said.cache.keys is not None
+        if said.name not in self._firsts:
+            self._firsts[said.name] = sum(map(len, self._parts))
+            self._parts.append(draws.zipf_thresholds(said.cache.keys, said.cache.zipf or 0.0))
+        return self._firsts[said.name]
 
     def made(self) -> draws.Keys:
         """All thresholds."""
@@ -189,7 +191,7 @@ def _stage(case: Case, stages: list[Stage], stage: Stage, tables: _Tables, keys:
         **_fleet(stage),
         **_queue(stage),
         **_service(case, stage, tables),
-        **_cache(stage.cache, keys),
+        **_cache(stage, {one.name: one for one in stages}, keys),
     )
 
 
@@ -295,13 +297,14 @@ def _service(case: Case, stage: Stage, tables: _Tables) -> _Part:
     }
 
 
-def _cache(cache: Cache | None, keys: _Keys) -> _Part:
-    by_keys = cache is not None and cache.keys is not None
+def _cache(stage: Stage, stages: dict[str, Stage], keys: _Keys) -> _Part:
+    cache, said = stage.cache, asked_of(stage, stages)
     return {
         "hit_threshold": 0 if cache is None or cache.hit_ratio is None else _threshold(cache.hit_ratio),
         "hit_time": 1 if cache is None else _some(cache.hit_time),
-        "cache_keys": cache.keys if cache is not None and by_keys else 0,
-        "first_key": keys.first(cache.keys or 0, cache.zipf or 0.0) if cache is not None and by_keys else 0,
+        "cache_keys": 0 if said is None or said.cache is None else said.cache.keys or 0,
+        "key_hash": draws.name_hash(stage.name if said is None else said.name),
+        "first_key": 0 if said is None else keys.first(said),
         "cache_capacity": UNLIMITED if cache is None or cache.capacity is None else cache.capacity,
         "cache_ttl": _or_never(None if cache is None else cache.ttl),
         "cache_policy": FIFO if cache is not None and cache.policy == "fifo" else LRU,
@@ -327,7 +330,7 @@ def _client(client: Client, stages: list[Stage], tables: _Tables) -> MachineStag
         **_fleet(nothing) | {"endless": 1},
         **_queue(nothing),
         **_NO_SERVICE,
-        **_cache(None, _Keys()),
+        **_cache(nothing, {}, _Keys()),
     )
 
 

@@ -836,10 +836,11 @@ def choose(st: State, v: Number) -> Number:
                 best = q
     elif stage.balancing == HASH:
         request = st.request[visit.request]
-        word = mix(request.key, stage.name_hash)
+        word = mix(request.key, visit_word(stage.name_hash, visit.shard, 0, 0))
         if stage.cache_keys:
-            drawn = mix(word, KEY_DRAW)
-            word = mix(stage.name_hash, np.uint64(key_of(st.key_thresholds, stage.first_key, stage.cache_keys, drawn)))
+            drawn = mix(mix(request.key, visit_word(stage.key_hash, visit.shard, 0, 0)), KEY_DRAW)
+            key = key_of(st.key_thresholds, stage.first_key, stage.cache_keys, drawn)
+            word = mix(stage.key_hash, np.uint64(key))
         best = SLOT(best + below(mix(word, HASH_DRAW), stage.replicas))
     else:
         best = SLOT(stage.first_queue + below(mix(visit.key, ROUTE_DRAW), stage.replicas))
@@ -895,7 +896,7 @@ def start(st: State, v: Number, now: int) -> Number:
     stage = st.stage[visit.stage]
     served = True
     if stage.cache_keys:
-        word = mix(mix(st.request[visit.request].key, stage.name_hash), KEY_DRAW)
+        word = mix(mix(st.request[visit.request].key, visit_word(stage.key_hash, visit.shard, 0, 0)), KEY_DRAW)
         cache = st.cache[cache_of(stage, visit)]
         e = SLOT(cache.first + key_of(st.key_thresholds, stage.first_key, stage.cache_keys, word))
         visit.cached_key = e

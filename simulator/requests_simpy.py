@@ -584,9 +584,9 @@ class SimPyRequests:
         stage = visit.stage
         numbers = stage.machine
         if stage.keys:
-            word = draws.mix(numbers.name_hash, stage.keys.of(visit.request.key))
+            word = draws.mix(numbers.key_hash, stage.keys.of(visit.request.key, visit.call.shard))
         else:
-            word = draws.mix(visit.request.key, numbers.name_hash)
+            word = draws.mix(visit.request.key, draws.visit_word(numbers.name_hash, visit.call.shard, 0, 0))
         return draws.below(draws.mix(word, draws.HASH), numbers.replicas)
 
     def _start(self, visit: Visiting, worker: int, now: int) -> None:
@@ -595,7 +595,7 @@ class SimPyRequests:
         numbers = stage.machine
         if stage.keys:
             cache = stage.caches[visit.replica if len(stage.caches) > 1 else 0]
-            visit.cached_key = key = stage.keys.of(visit.request.key)
+            visit.cached_key = key = stage.keys.of(visit.request.key, visit.call.shard)
             visit.hit = cache.look_up(key, now)
             if not visit.hit and numbers.coalesce:
                 fetching = cache.fetching.get(key)

@@ -63,6 +63,8 @@ Caches      Looked up at start. By keys: one entry a key, in each replica or sha
 Items       A request's class gives its first items. A stage hands on what it gives (what it received, if it says
             nothing), times answered shards / shards, at most what it keeps; left out or not called, nothing if it
             says what it gives, else what it received.
+Keys        A request asks a cache for one key; a shard for one of its own; caches of the same keys (`keys_of`) for the
+            same one, whatever the attempt.
 Tokens      GCRA: admitted at t if t >= tat - burst; then tat = max(t, tat) + interval.
 Balancing   At the join. least_of: d keyed draws with replacement, the first drawn wins ties; least outstanding:
             smallest waiting + in service, then least recently chosen, then lowest; hash: of the key of its cache, or

@@ -71,11 +71,11 @@ class Keys:
 
     def __init__(self, machine: Machine, stage: MachineStage) -> None:
         self._thresholds = machine.key_thresholds[stage.first_key : stage.first_key + stage.cache_keys]
-        self._name_hash = stage.name_hash
+        self._key_hash = stage.key_hash
 
-    def of(self, request_key: int) -> int:
-        """The key that a request asks for."""
-        draw = draws.mix(draws.mix(request_key, self._name_hash), draws.KEY)
+    def of(self, request_key: int, shard: int) -> int:
+        """The key that a request asks for; of each shard another."""
+        draw = draws.mix(draws.mix(request_key, draws.visit_word(self._key_hash, shard, 0, 0)), draws.KEY)
         return int(np.searchsorted(self._thresholds, np.uint64(draw), side="left"))
 
 

@@ -137,7 +137,7 @@ class ClassSpec:
 
 
 DERIVED = {
-    *("name_hash", "caller", "calls", "first_calls", "successors", "predecessors", "wait_for", "quorum"),
+    *("name_hash", "key_hash", "caller", "calls", "first_calls", "successors", "predecessors", "wait_for", "quorum"),
     *("when_threshold", "error_threshold", "silent_threshold", "hit_threshold", "first_key"),
 }
 
@@ -168,6 +168,7 @@ def machine(
         values = {name: int(value) if isinstance(value, bool) else value for name, value in values.items()}
         values |= {
             "name_hash": draws.name_hash(f"stage{index}" if index < last else "client"),
+            "key_hash": draws.name_hash(f"keys{index}"),
             "caller": NOBODY if index == last else last if spec.within == CLIENT else spec.within,
             "calls": len(called),
             "first_calls": tuple(i for i in called if not stages[i].after),

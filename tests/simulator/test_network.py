@@ -37,6 +37,8 @@ from simulator.machine import (
     RequestClass,
 )
 from simulator.network import Network, resolve
+from simulator.plan import plan
+from simulator.run import simulate
 
 MS = 1_000_000
 SECOND = 1_000 * MS
@@ -63,7 +65,7 @@ def test_a_stage_that_says_nothing() -> None:
         fallback_quality=MILLION, replicas=1, concurrency=1, endless=0, balancing=SHARED, choices=0,
         queue_limit=UNLIMITED, lifo_above=UNLIMITED, by_level=0, shed_oldest=0, drop_expired=0, admission_interval=0,
         admission_burst=0, floor=SECOND, per_item=0, counts_visits=0, table=0, batch_size=1, batch_wait=0,
-        error_threshold=0, silent_threshold=0, hit_threshold=0, hit_time=1, cache_keys=0, first_key=0,
+        error_threshold=0, silent_threshold=0, hit_threshold=0, hit_time=1, cache_keys=0, first_key=0, key_hash=draws.name_hash("server"),
         cache_capacity=UNLIMITED, cache_ttl=NEVER, cache_policy=LRU, cache_shared=0, coalesce=0,
     )  # fmt: skip
     client = network.machine.stages[network.machine.client]
@@ -312,7 +314,30 @@ def test_whatever_is_a_case_resolves(service: str, fields: dict[str, Any]) -> No
             if name == "jitter":
                 assert 0.0 <= value <= 1.0
             elif isinstance(value, int):
-                assert -1 <= value <= NEVER or "threshold" in name or name == "name_hash", name
+                assert -1 <= value <= NEVER or "threshold" in name or name in ("name_hash", "key_hash"), name
     assert network.machine.tables.dtype == np.float64
     assert np.isfinite(network.machine.tables).all()
     assert (network.machine.tables >= 0).all()
+
+
+def test_a_cache_behind_another_is_asked_for_the_same_keys() -> None:
+    """The second of two equal LRU caches sees what the first missed: keys that were long not asked for."""
+    front = stage(
+        "front", "{kind: constant, mean: 1 ms}", cache="{keys: 1000, zipf: 0.9, capacity: 50, hit_time: 1 ms}"
+    )
+    behind = {"within": "front", "when": "cache.miss"}
+    cache = "capacity: 50, hit_time: 1 ms}"
+    same = stage("behind", "{kind: constant, mean: 1 ms}", cache=f"{{keys_of: front, {cache}", **behind)
+    other = stage("behind", "{kind: constant, mean: 1 ms}", cache=f"{{keys: 1000, zipf: 0.9, {cache}", **behind)
+    machine = resolve(case(front, same)).machine
+    assert machine.stages[0].key_hash == machine.stages[1].key_hash
+    assert len(machine.key_thresholds) == 1000
+    hits = [
+        simulate(plan(case(front, second, rate="50 requests/s"), requests=5000, replications=1))
+        .stages["behind"]
+        .hit_ratio
+        for second in (same, other)
+    ]
+    assert hits[0] is not None
+    assert hits[1] is not None
+    assert hits[0] < 0.05 < 0.2 < hits[1]
