@@ -215,6 +215,13 @@ def test_what_takes_long_is_not_run_every_day() -> None:
     assert "0 of 1 simulated rows pass, 1 were not run, which needs --full." in validate.summary([one])
 
 
+def test_figures_in_the_table() -> None:
+    """Half-widths and slack in two digits; the last bits of a mean of equal figures are no spread."""
+    shown = validate.Judged(row(expected="2500", slack="5%"), (2501.26,), 2501.26 - 138.4, 2501.26 + 138.4, True)
+    assert validate.cells(shown)[4:9] == ("2500", "2501.3", "±140", "±120", "yes")
+    assert validate.cells(shown._replace(low=2501.26, high=2501.26 + 1e-12))[6] == "±0"
+
+
 def test_markdown() -> None:
     done = CliRunner().invoke(validate.command, [*cheap("RTY", "PS", "BAT"), "--markdown"])
     assert done.exit_code == 0
