@@ -39,6 +39,7 @@ def page() -> None:
         forget("design")
     now = before if case is baseline else view(case, "design")
     answer = st.container(key="answer")
+    _links(baseline)
     controls, picture = st.container(key="board").columns([1, 3.3], gap="medium")
     with controls:
         knob_sliders(case)
@@ -46,7 +47,6 @@ def page() -> None:
     shown = _shown(case, now)
     with answer:
         _answer(shown, now)
-        _links(baseline)
     if shown is not None:
         with picture:
             _picture(*shown, baseline, before.result, stale=now.result is None)

@@ -120,7 +120,8 @@ class Visitor:
                 '[data-testid="stApp"][data-test-script-state="notRunning"][data-test-connection-state="CONNECTED"]',
                 timeout=90_000,
             )
-            self.until("!document.querySelector('[data-testid=stProgress]')", seconds=90)
+            waiting = "[data-testid=stProgress], [data-testid=stSkeleton], [data-stale=true]"
+            self.until(f"!document.querySelector('{waiting}')", seconds=90)
             self.page.wait_for_timeout(120)
         return self.page
 

@@ -283,7 +283,7 @@ def test_the_navigation_keeps_the_design(visit: Visit, query: str) -> None:
     verdict = visitor.verdict()
     views = page.get_by_role("slider", name="Video views a month").get_attribute("aria-valuetext")
     sheet = None
-    for name in ("Estimate", "Explore", "Estimate", "Explore"):
+    for name in ("Estimate", "Explore") * (1 if query else 2):
         page.wait_for_timeout(1_700)  # as a person would; the browser's address counts again
         page.get_by_role("link", name=name).click()
         visitor.until(f"location.pathname.includes('{'estimate' if name == 'Estimate' else ''}')")
@@ -301,22 +301,22 @@ def test_the_navigation_keeps_the_design(visit: Visit, query: str) -> None:
 
 def test_why_p99_is_high_is_asked_and_answered(visit: Visit) -> None:
     visitor = visit()
-    page = visitor.open("/?design=stall_light_order")
+    page = visitor.open("/?stages.ranking.replicas=9&run.requests=4000")
     page.get_by_role("button", name="Explain the slowest 1 %").click()
     sentence = page.get_by_text(re.compile(r"takes \d+ % of it\. The slowest 1 % took"))
     expect(sentence).to_be_visible(timeout=60_000)
     visitor.settled()
     chart = page.locator('.chart[aria-label^="Share of the time"]')
-    expect(chart).to_have_attribute("aria-label", re.compile("Watch history service .*Heavy ranker retry or hedge"))
-    assert chart.locator("pattern").count() >= 3, "kinds are told apart without colours"
+    expect(chart).to_have_attribute("aria-label", re.compile(r"Heavy ranker queue \d+ %.*Watch history service"))
+    assert chart.locator("pattern").count() >= 2, "kinds are told apart without colours"
     gains = page.locator("table").filter(has_text="Replicas").first
-    expect(gains).to_contain_text("14 → 16")
+    expect(gains).to_contain_text("9 → 10")
     assert visitor.complaints == []
     found = Axe().run(page)
     assert [v["id"] for v in found.response["violations"] if v["impact"] in ("serious", "critical")] == []
     page.screenshot(path=ARTIFACTS / "explore_why.png", full_page=True)
     visitor.press("Heavy ranker replicas", "ArrowRight")
-    visitor.address_has("stages.ranking.replicas=15")
+    visitor.address_has("stages.ranking.replicas=10")
     visitor.settled()
     expect(sentence).to_have_count(0)
     expect(page.get_by_role("button", name="Explain the slowest 1 %")).to_be_enabled()
@@ -324,7 +324,7 @@ def test_why_p99_is_high_is_asked_and_answered(visit: Visit) -> None:
 
 def test_an_explanation_under_way_blocks_nothing_and_goes_with_its_design(visit: Visit) -> None:
     visitor = visit()
-    page = visitor.open("/?run.requests=100000")
+    page = visitor.open("/?run.requests=60000")
     page.get_by_role("button", name="Explain the slowest 1 %").click()
     progress = page.locator('[data-testid="stProgress"]')
     expect(progress).to_contain_text("Explaining", timeout=10_000)
@@ -358,19 +358,25 @@ def test_a_choice_is_a_knob(visit: Visit) -> None:
 
 
 def _choose(page: Page, knob: str, text: str) -> None:
-    page.get_by_role("combobox", name=knob).click()
-    page.get_by_role("option", name=text, exact=True).click()
+    option = page.get_by_role("option", name=text, exact=True)
+    for _ in range(5):  # the list closes when what is below it is drawn anew
+        page.get_by_role("combobox", name=knob).click()
+        page.wait_for_timeout(400)
+        if option.is_visible():
+            break
+    option.click()
 
 
 def test_what_a_design_means_stands_beside_the_baseline(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("/?design=fresh_source_slow")
-    text = page.locator('[data-testid="stMain"]').inner_text()
-    for words in ("degraded (a fallback", "Videos watched", "As in the case", "Cost of a million requests", "left out"):
-        assert words in text
-    rows = {row.split("\t")[0]: row.split("\t") for row in page.locator("table").nth(1).inner_text().splitlines()}
-    assert float(rows["Pages without fresh videos"][1].removesuffix(" %")) > 90
-    assert float(rows["Pages without fresh videos"][3].removesuffix(" %")) < 1
+    main, means = page.locator('[data-testid="stMain"]'), page.locator("table").nth(1)
+    expect(main).to_contain_text("degraded (a fallback")
+    for words in ("Videos watched", "As in the case", "Cost of a million requests"):
+        expect(means).to_contain_text(words)
+    cells = means.locator("tr").filter(has_text="Pages without fresh videos").locator("td").all_inner_texts()
+    now, before = (float(cells[i].strip().removesuffix(" %")) for i in (1, 3))
+    assert before < 1 < 90 < now
     assert "left out" in (page.locator('.diagram [data-stage="fresh"]').text_content() or "")
 
 

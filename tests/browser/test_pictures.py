@@ -15,16 +15,16 @@ FAN_OUT = Path(__file__).parent / "fan_out.yaml"
 CASES = {"everything": EVERYTHING, "fan_out": FAN_OUT}
 
 # Boxes that overlap, and lines that run behind a box that they do not touch.
-MESS = """() => {
-  const boxes = [...document.querySelectorAll('.diagram [data-stage]')].map((g) => {
+MESS = """(root) => {
+  const boxes = [...root.querySelectorAll('[data-stage]')].map((g) => {
     const r = g.querySelector('.tint').getBoundingClientRect();
     return { name: g.dataset.stage, left: r.left, right: r.right, top: r.top, bottom: r.bottom };
   });
-  const found = [];
+  const found = boxes.length > 5 ? [] : ['no boxes'];
   for (const a of boxes) for (const b of boxes) if (a.name < b.name &&
     Math.min(a.right, b.right) > Math.max(a.left, b.left) + 1 &&
     Math.min(a.bottom, b.bottom) > Math.max(a.top, b.top) + 1) found.push(a.name + ' on ' + b.name);
-  for (const g of document.querySelectorAll('.diagram [data-line]')) {
+  for (const g of root.querySelectorAll('[data-line]')) {
     const [start, end] = g.dataset.line.split(' '), path = g.querySelector('path');
     const frame = path.ownerSVGElement.getBoundingClientRect();
     for (let at = 0; at <= 1; at += 0.01) {
@@ -50,7 +50,7 @@ def test_no_line_runs_behind_a_box(pictures: str, chrome: Browser, name: str) ->
     for width in (1440, 768, 390):
         page.set_viewport_size({"width": width, "height": 1000})
         page.wait_for_timeout(300)
-        assert page.evaluate(MESS) == [], f"at {width} pixels"
+        assert page.locator(".diagram").evaluate(MESS) == [], f"at {width} pixels"
         page.locator(".diagram").screenshot(path=ARTIFACTS / f"picture_{name}_{width}.png")
     page.context.close()
 

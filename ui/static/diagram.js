@@ -48,7 +48,8 @@ function sizes(data, width) {
       const each = Math.ceil(only.length / lines);
       return Array.from({ length: lines }, (_, i) => only.slice(i * each, (i + 1) * each));
     });
-    const room = (slots) => (width - 2 * MARGIN - (slots.length - 1) * GAP_ACROSS - (slots.length - boxes(slots)) * LANE) / boxes(slots);
+    const sides = rows.some((lines) => lines.length > 1) ? 2 * GAP_ACROSS : 0; // for lines that pass
+    const room = (slots) => (width - 2 * MARGIN - sides - (slots.length - 1) * GAP_ACROSS - (slots.length - boxes(slots)) * LANE) / boxes(slots);
     w = Math.min(MOST_WIDTH, ...rows.flat().filter((slots) => boxes(slots)).map(room));
   }
   const most = Math.max(0, ...Object.values(nodes).map((n) => tagLines(n.tags, Math.floor((w - 16) / 6)).length));
@@ -57,17 +58,21 @@ function sizes(data, width) {
 
 function place(data, width) {
   const { down, rows, w, h, small } = sizes(data, width);
-  const at = {};
+  const at = {}, passages = []; // passages: by row, where a line may pass between boxes
   let total;
   if (down) {
     let y = MARGIN;
     for (const column of rows) {
       for (const slots of column) {
+        const row = passages.length, between = [];
+        passages.push({ y, between });
         const wide = (name) => (data.nodes[name] ? w : LANE);
         let x = (width - slots.reduce((sum, name) => sum + wide(name) + GAP_ACROSS, -GAP_ACROSS)) / 2;
+        between.push({ x: x - GAP_ACROSS / 2, lines: 0 });
         for (const name of slots) {
-          at[name] = { x, y };
+          at[name] = { x, y, row };
           x += wide(name) + GAP_ACROSS;
+          between.push({ x: x - GAP_ACROSS / 2, lines: 0 });
         }
         y += h + GAP_ALONG;
       }
@@ -83,14 +88,33 @@ function place(data, width) {
     const bottoms = Object.keys(at).map((name) => at[name].y + (data.nodes[name] ? h : h / 2 + LANE));
     total = Math.max(...bottoms) + MARGIN;
   }
-  return { at, down, w, h, small, total };
+  return { at, down, w, h, small, total, passages };
 }
 
-function drawLine(svg, line, { at, down, w, h }) {
+// From top to bottom: each row between is passed in the line's own lane, else between two boxes, lines side by side.
+function passed(line, { at, passages, w, h }) {
+  const from = at[line.start], to = at[line.end], points = [];
+  let x = from.x + w / 2;
+  for (let row = from.row + 1; row < to.row; row++) {
+    const lane = line.lanes.map((name) => at[name]).find((place) => place && place.row === row);
+    const { y, between } = passages[row];
+    if (lane) x = lane.x + LANE / 2;
+    else {
+      const far = (p) => Math.abs(p.x - (to.x + w / 2)) + Math.abs(p.x - x) / 2;
+      const best = between.reduce((a, b) => (far(b) < far(a) ? b : a));
+      x = best.x + [0, -4, 4][best.lines++ % 3];
+    }
+    points.push([x, y - 2], [x, y + h + 2]);
+  }
+  return points;
+}
+
+function drawLine(svg, line, placed) {
+  const { at, down, w, h } = placed;
   const from = at[line.start], to = at[line.end];
-  const lanes = line.lanes.filter((name) => at[name]).map((name) => at[name]);
+  const lanes = line.lanes.map((name) => at[name]);
   const points = down
-    ? [[from.x + w / 2, from.y + h], ...lanes.flatMap((l) => [[l.x + LANE / 2, l.y], [l.x + LANE / 2, l.y + h]]), [to.x + w / 2, to.y]]
+    ? [[from.x + w / 2, from.y + h], ...passed(line, placed), [to.x + w / 2, to.y]]
     : [[from.x + w, from.y + h / 2], ...lanes.flatMap((l) => [[l.x, l.y + h / 2], [l.x + w, l.y + h / 2]]), [to.x, to.y + h / 2]];
   let d = `M${points[0]}`;
   for (let i = 1; i < points.length; i++) {
