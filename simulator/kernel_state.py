@@ -61,7 +61,7 @@ SCOPE = _records("", "owner request unsettled held under_way live users next")
 PART = _records("items late", "scope stage called settled missed settled_before answered_before answered open_calls")
 CALL = _records("identity", "first second scope part stage shard attempt state probe reason")
 VISIT = _records(
-    "identity send join due start end free answer batch items",
+    "identity send join due start end free answer batch items service",
     "request call scope stage queue replica worker next prev outcome reason place measured "
     "level attempt copy shard caller hit missed cached_key members towed last_towed tows",
     "key",

@@ -28,6 +28,7 @@ class StageTally(NamedTuple):
     sends: Ints  # visits sent: first attempts, retries and hedges
     hedges: Ints
     time_outs: Ints  # attempts
+    refusals: Ints  # attempts that an open breaker turned away
     fallbacks: Ints
     left_out: Ints  # optional or late: a request went on without it, or without some of its shards
     joins: Ints
@@ -39,7 +40,7 @@ class StageTally(NamedTuple):
     items: Ints  # carried by the visits that started
     wait_sum: Whole  # from join to start
     batch_wait_sum: Whole  # of that, until the batch was due
-    service_sum: Whole
+    service_sum: Whole  # as drawn; of a visit taken from its worker, as long as it was there
     waits: Ints  # shape (stages, histogram.BINS)
 
 

@@ -333,6 +333,7 @@ def attempt(st: State, c: Number, now: int) -> None:
             after_delay(clock, st.heap, st.lane, st.timer, lane, now + stage.hedge_after, due, c)
         dispatch(st, v, s, now)
     else:
+        stage.refusals += clock.measuring
         visit.outcome = TURNED_AWAY
         visit.answer = now
         visit.reason = REJECTED
@@ -1001,6 +1002,7 @@ def serve(st: State, v: Number, now: int) -> None:
         work = np.float64(stage.floor) + np.float64(stage.per_item) * np.float64(carried)
         unit = quantile(st.tables, np.uint64(stage.table), mix(visit.key, SERVICE_DRAW))
         time = rounded(unit * work * stage.factor)
+    visit.service = time
     worker = visit.worker
     m = v
     while True:
@@ -1156,6 +1158,10 @@ def cancel(st: State, v: Number, now: int) -> Number:
                 over = False
             else:
                 visit.end = now
+                if visit.measured:
+                    less = visit.start + visit.service - now
+                    stage.service_sum_low -= less & WORD
+                    stage.service_sum_high -= less >> WORD_BITS
                 give_back(clock, stage, st.visit, st.agenda, v, now)
         elif place == CALLING:
             end_scope(clock, st.stage, st.scope, st.part, st.call, st.visit, st.agenda, visit.scope)

@@ -210,6 +210,7 @@ class SimPyRequests:
         visit = self._copy(call, 0, now)
         call.identity = visit.identity
         if not admitted:
+            stage.tally["refusals"] += self.measuring
             visit.outcome, visit.reason, visit.answer = TURNED_AWAY, REJECTED, now
             self._then(self._fail, visit)
             return
@@ -651,6 +652,7 @@ class SimPyRequests:
             carried = len(members) if numbers.counts_visits else items
             work = float(numbers.floor) + float(numbers.per_item) * float(carried)
             service = rounded(self._unit(visit) * work * stage.factor)
+        visit.service = service
         stage.busy_integral -= now
         stage.busy += 1
         for member in members:
@@ -827,6 +829,8 @@ class SimPyRequests:
                 visit.place = IN_TOW
                 return
             visit.end = now
+            if visit.measured:
+                stage.tally["service_sum"] += now - visit.start - visit.service
             self._give_back(visit, now)
         elif place == CALLING:
             assert visit.scope is not None

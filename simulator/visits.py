@@ -39,6 +39,7 @@ class Visiting:
     members: tuple[Visiting, ...] = ()  # of the batch that it leads
     towed: list[Visiting] | None = None  # coalesced misses that wait for its fetch
     cached_key = -1
+    service = 0  # as drawn
 
     def __init__(self, call: Call, copy: int, number: int, now: int) -> None:
         self.call = call
