@@ -106,7 +106,7 @@ def _what_it_is(spec: Stage, stage: StageResult) -> Iterator[str]:
     if spec.when is not None:
         yield "on a miss" if spec.when.share is None else f"{percent(spec.when.share)} of calls"
     if spec.hold:
-        yield "caller waits"
+        yield "holds its caller"
 
 
 def _what_it_did(stage: StageResult) -> Iterator[str]:

@@ -24,7 +24,7 @@ def page() -> None:
     else:
         _rows(found)
     st.markdown("Made by the command; run it yourself (some ten minutes on two cores, without `--full` about one):")
-    st.code(COMMAND, language="sh")
+    st.code(COMMAND, language=None)
     st.header("Where not to believe it", anchor=False)
     st.markdown(LIMITS)
     state.end()

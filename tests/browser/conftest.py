@@ -118,10 +118,10 @@ class Visitor:
         for _ in range(2):  # a run that ends begins another one of the script
             self.page.wait_for_selector(
                 '[data-testid="stApp"][data-test-script-state="notRunning"][data-test-connection-state="CONNECTED"]',
-                timeout=90_000,
+                timeout=240_000,  # the first run on a machine compiles the simulator
             )
             waiting = "[data-testid=stProgress], [data-testid=stSkeleton], [data-stale=true]"
-            self.until(f"!document.querySelector('{waiting}')", seconds=90)
+            self.until(f"!document.querySelector('{waiting}')", seconds=240)
             self.page.wait_for_timeout(120)
         return self.page
 
