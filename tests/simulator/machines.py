@@ -106,6 +106,7 @@ class StageSpec:
     hit_time: int = 1
     cache_keys: int = 0
     zipf: float = 1.0
+    keys_of: int | None = None  # an earlier stage whose keys these are, as many and as popular
     cache_capacity: int = UNLIMITED
     cache_ttl: int = NEVER
     cache_policy: int = LRU
@@ -163,12 +164,14 @@ def machine(
     for index, spec in enumerate([*stages, root]):
         assert all(s < index and stages[s].within == spec.within for s in spec.after), "after siblings"
         assert spec.within < index
+        keys = spec if spec.keys_of is None else stages[spec.keys_of]
+        assert (spec.cache_keys, spec.zipf) == (keys.cache_keys, keys.zipf)
         called = [i for i, s in enumerate(stages) if (last if s.within == CLIENT else s.within) == index]
         values: dict[str, Any] = {name: getattr(spec, name) for name in MachineStage._fields if name not in DERIVED}
         values = {name: int(value) if isinstance(value, bool) else value for name, value in values.items()}
         values |= {
             "name_hash": draws.name_hash(f"stage{index}" if index < last else "client"),
-            "key_hash": draws.name_hash(f"keys{index}"),
+            "key_hash": draws.name_hash(f"stage{index if spec.keys_of is None else spec.keys_of}"),
             "caller": NOBODY if index == last else last if spec.within == CLIENT else spec.within,
             "calls": len(called),
             "first_calls": tuple(i for i in called if not stages[i].after),
@@ -181,7 +184,7 @@ def machine(
             "error_threshold": threshold(spec.error_ratio),
             "silent_threshold": threshold(spec.silent_ratio),
             "hit_threshold": threshold(spec.hit_ratio),
-            "first_key": first_key[index],
+            "first_key": first_key[index if spec.keys_of is None else spec.keys_of],
         }
         made.append(MachineStage(**values))
     total = sum(kind.share for kind in classes)

@@ -142,7 +142,6 @@ TRAITS: dict[str, Trait] = {
     "late": _late,
     "optional": lambda draw, times: {"required": False},
     "share": lambda draw, times: {"when_share": draw(st.sampled_from([0.0, 0.5]))},
-    "missed": lambda draw, times: {},
     "hold": lambda draw, times: {"hold": True},
     "batch": lambda draw, times: {"batch_size": draw(st.integers(2, 4)), "batch_wait": times.upto(5)},
     "hits": lambda draw, times: {"hit_ratio": draw(st.sampled_from([0.3, 0.7])), "hit_time": times.upto(2)},
@@ -175,6 +174,8 @@ def traits(draw: Any) -> list[str]:
     for trait in wanted:
         if not any({trait, other} in NOT_TOGETHER for other in found):
             found.append(trait)
+    if "keys" in found and not {"endless", "replicas"} & {*found} and draw(st.booleans()):
+        found.append("replicas")  # each with a cache of its own, perhaps
     return found
 
 
@@ -194,16 +195,14 @@ def specs(draw: Any, tick: int, coarse: bool) -> list[StageSpec]:
             "table": times.table(),
             "wait_for": draw(st.integers(1, len(after))) if len(after) > 1 else None,
         }
-        found = draw(traits())
-        for trait in found:
+        for trait in draw(traits()):
             fields |= TRAITS[trait](draw, times)
-        spec = StageSpec(after=after, within=within, **fields)
-        made.append(_allowed(spec, made, times, missed="missed" in found))
+        made.append(_allowed(StageSpec(after=after, within=within, **fields), made, times))
         depths.append(0 if within == CLIENT else depths[within] + 1)
     return made
 
 
-def _allowed(spec: StageSpec, made: list[StageSpec], times: Times, missed: bool) -> StageSpec:
+def _allowed(spec: StageSpec, made: list[StageSpec], times: Times) -> StageSpec:
     """The stage without what the case language refuses of it and the stages before it."""
     other: dict[str, Any] = {}
     caller = None if spec.within == CLIENT else made[spec.within]
@@ -217,12 +216,15 @@ def _allowed(spec: StageSpec, made: list[StageSpec], times: Times, missed: bool)
         other["hold"] = False
     if spec.silent_ratio:
         other["cancel"] = CANCEL_RUNNING
-    if missed:
-        cached = [s for s in spec.after if made[s].shards == 1 and (made[s].hit_ratio or made[s].cache_keys)]
-        if caller is not None and (caller.hit_ratio or caller.cache_keys):
-            cached.append(spec.within)
-        if cached:
-            other["when_missed"] = cached[-1]
+    others = [s for s, earlier in enumerate(made) if earlier.cache_keys and earlier.keys_of is None]
+    if spec.cache_keys and others and times.draw(st.booleans()):
+        same = others[-1]
+        other |= {"keys_of": same, "cache_keys": made[same].cache_keys, "zipf": made[same].zipf}
+    cached = [s for s in spec.after if made[s].shards == 1 and (made[s].hit_ratio or made[s].cache_keys)]
+    if caller is not None and (caller.hit_ratio or caller.cache_keys):
+        cached.append(spec.within)
+    if cached and times.draw(st.booleans()):
+        other["when_missed"] = cached[-1]
     return dataclasses.replace(spec, **other)
 
 

@@ -537,6 +537,25 @@ def test_a_cache_drops_the_least_recently_used_or_the_oldest(engine: str, policy
     assert [v.end - v.start == 2 for v in told.at(0)] == hits
 
 
+def test_caches_of_the_same_keys_are_asked_for_the_same(engine: str) -> None:
+    """The second sees what the first missed, so that it never hits; for keys of its own it would."""
+    first = StageSpec(floor=9, hit_time=1, cache_keys=20, zipf=0.0)
+    for keys_of in (0, None):
+        behind = StageSpec(within=0, when_missed=0, floor=9, hit_time=1, cache_keys=20, zipf=0.0, keys_of=keys_of)
+        told = Told(engine, [first, behind], EACH_SECOND)
+        assert len(told.at(1)) == 20
+        assert any(v.end - v.start == 1 for v in told.at(1)) == (keys_of is None)
+
+
+def test_each_shard_is_asked_for_a_key_of_its_own(engine: str) -> None:
+    """With a cache for all shards: were their keys the same, the second would always find what the first has asked."""
+    stage = StageSpec(shards=2, floor=9, hit_time=1, cache_keys=1_000, zipf=0.0)
+    told = Told(engine, [stage], EACH_SECOND[:50])
+    hits = [v.end - v.start == 1 for v in told.at(0) if v.shard == 1]
+    assert len(hits) == 50
+    assert sum(hits) < 10
+
+
 def test_an_entry_is_good_for_its_time_to_live(engine: str) -> None:
     stage = StageSpec(floor=10, hit_time=1, cache_keys=1, cache_ttl=50)
     assert [v.end for v in Told(engine, [stage], [0, 59, 60]).at(0)] == [10, 60, 70]
