@@ -222,6 +222,9 @@ class Fallback(Noun):
     """how good it is, of 1"""
 
 
+Burst = Annotated[int, *whole("a burst (tokens)", 1, 10_000_000, "10")]
+
+
 class Admission(Noun):
     """A token bucket before the queue: what finds no token is turned away."""
 
@@ -229,8 +232,8 @@ class Admission(Noun):
 
     rate: TokenRate
     """tokens"""
-    burst: Annotated[int, *whole("a burst (tokens)", 1, 1_000_000, "10")] = 1
-    """tokens that are there after a quiet time; 1 unless said"""
+    burst: Burst | None = None
+    """tokens that are there after a quiet time; one second's unless said"""
 
 
 class SlowPeriods(Noun):
@@ -265,10 +268,18 @@ class External(Noun):
 
     rate_limit: TokenRate | None = None
     """calls beyond it are turned away"""
+    burst: Burst | None = None
+    """calls at once after a quiet time; one second's unless said"""
     errors: Share | None = None
     """the share of calls that fails"""
     outages: Outages | None = None
     """times when every call fails"""
+
+    @model_validator(mode="after")
+    def _complete(self) -> External:
+        if self.burst is not None and self.rate_limit is None:
+            raise wrong("'burst' is of a 'rate_limit'; write for example 'rate_limit: 200 requests/s', or leave it out")
+        return self
 
 
 def _external(value: object) -> object:

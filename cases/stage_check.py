@@ -108,6 +108,12 @@ def _batch(stage: Stage, stages: list[Stage]) -> Found:
     yield from (
         ("batch", f"does not go together with {what}; leave one of them out") for what, is_so in others.items() if is_so
     )
+    if queue.limit is not None and queue.limit < stage.batch.size:
+        yield (
+            "batch.size",
+            f"a queue of {queue.limit:,} never holds {stage.batch.size:,}; "
+            "make 'queue.limit' larger or the batch smaller",
+        )
     for other in stages:
         if other.within == stage.name and other.hold:
             yield "batch", f"{other.name} holds the workers here, and a batch has one for many; leave one of them out"
@@ -116,6 +122,8 @@ def _batch(stage: Stage, stages: list[Stage]) -> Found:
 def _between(stage: Stage, stages: dict[str, Stage]) -> Found:
     """What needs something of another stage."""
     caller = stages[stage.within] if stage.within is not None else None
+    if stage.timeout is not None and stage.timeout.kind == "constant" and stage.hop > (stage.timeout.mean or 0.0):
+        yield "timeout", "is over before the visit arrives: 'hop' takes longer; make it longer than that"
     if stage.hold and caller is not None and (caller.external is not None or caller.person is not None):
         yield "hold", f"{caller.name} has no workers of ours to hold; leave it out"
     if stage.when is None or stage.when.cache is None:

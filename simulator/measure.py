@@ -43,6 +43,7 @@ class Recorder:
         machine = plan.network.machine
         self.window = window
         self.machine = machine
+        self.hours = {opening.stage: opening for opening in plan.network.hours}
         self.late = {nanoseconds(o.at_most): 0 for o in plan.case.objectives if o.at_most is not None}  # by target
         self.ended_at = window.end
         self.counts = np.zeros(len(RequestEnd), dtype=np.int64)

@@ -264,10 +264,12 @@ def _fleet(stage: Stage) -> _Part:
 
 
 def _queue(stage: Stage) -> _Part:
-    queue, burst = stage.queue, 1
-    rate = None if stage.external is None else stage.external.rate_limit
+    queue, rate, burst = stage.queue, None, None
     if stage.admission is not None:
         rate, burst = stage.admission.rate, stage.admission.burst
+    elif stage.external is not None:
+        rate, burst = stage.external.rate_limit, stage.external.burst
+    burst = max(1, round(rate or 0.0)) if burst is None else burst
     interval = 0 if rate is None else max(1, round(SECOND / rate))
     return {
         "queue_limit": UNLIMITED if queue.limit is None else queue.limit,
@@ -395,4 +397,10 @@ def _cost(stages: list[Stage]) -> float | None:
     prices = [stage.price for stage in stages if stage.price is not None]
     if not prices:
         return None
-    return math.fsum(s.fleet * s.price * 3600 for s in stages if s.price is not None)
+    return math.fsum(s.fleet * _staffed(s) * s.price * 3600 for s in stages if s.price is not None)
+
+
+def _staffed(stage: Stage) -> float:
+    """The share of the time that is paid for."""
+    hours = None if stage.person is None else stage.person.hours
+    return 1.0 if hours is None else min(1.0, hours.open / hours.of)

@@ -10,6 +10,7 @@ from cases.spec import Case
 from simulator.results import Interval, ObjectiveResult, SimulationResult, StageResult
 
 SATURATED = 0.995
+MOSTLY = 0.99  # of the requests answered: beyond that, ends without an answer are not the story
 LITTLE = 0.05  # of the mean latency
 SECOND_TRIES = 1.1  # attempts per visit: more are worth a word
 FEW = "*"  # marks a percentile with too few requests behind it
@@ -70,7 +71,7 @@ def limit(case: Case, result: SimulationResult) -> str:
             for name, need in lacking.items()
         ]
         more = f" and {len(needs) - 3} more stages" if len(needs) > 3 else ""
-        return f"Overloaded at {result.offered_per_s:,.0f} requests/s: {', '.join(needs[:3])}{more}."
+        return f"Overloaded at {_count(result.offered_per_s)} requests/s: {', '.join(needs[:3])}{more}."
     if retrying := _busy_with_second_tries(case, result):
         return retrying
     name, stage = max(result.stages.items(), key=lambda item: item[1].rejections)
@@ -79,6 +80,8 @@ def limit(case: Case, result: SimulationResult) -> str:
         if case.stage(name).queue.limit is None:
             return f"{label} turns visits away: they come faster than it admits them ({times})."
         return f"{label} turns visits away: its queue is full ({times})."
+    if failing := _failing(case, result):
+        return failing
     name, stage = max(result.stages.items(), key=lambda item: item[1].wait_mean_ms or 0.0)
     label, busy = label_of(case, name), busy_text(stage)
     wait, mean = stage.wait_mean_ms, result.latency_ms["mean"].value
@@ -88,6 +91,24 @@ def limit(case: Case, result: SimulationResult) -> str:
     if mean is not None and wait < LITTLE * mean:
         return f"Queues add little: the longest mean wait is {milliseconds(wait)} ({label}, {busy})."
     return f"The longest wait is at {label}, {busy}: {milliseconds(wait)} on average."
+
+
+def _failing(case: Case, result: SimulationResult) -> str | None:
+    """Where most attempts go wrong, if more than a few requests end without an answer."""
+    if share_answered(result) > MOSTLY:
+        return None
+    name, stage = max(result.stages.items(), key=lambda item: (item[1].time_outs, item[1].error_share or 0.0))
+    label = label_of(case, name)
+    worst, errors = max(((n, s.error_share or 0.0) for n, s in result.stages.items()), key=lambda item: item[1])
+    if errors > 1 - MOSTLY:
+        return f"{percent(errors)} of the visits to {label_of(case, worst)} end in an error."
+    if stage.time_outs:
+        return f"{label} is given up on {stage.time_outs:,} times: its time-out is shorter than it takes."
+    if result.requests["timed_out"]:
+        return (
+            f"{result.requests['timed_out']:,} requests are given up: the client's time-out is shorter than they take."
+        )
+    return None
 
 
 def _busy_with_second_tries(case: Case, result: SimulationResult) -> str | None:
@@ -259,7 +280,7 @@ def stage_rows(case: Case, result: SimulationResult) -> list[dict[str, str]]:
             "Stage": label_of(case, name),
             "Replicas": "" if stage.utilisation is None else f"{spec.fleet} x {spec.concurrency}",
             "Busy": busy or busy_text(stage),
-            "Arrivals/s": f"{stage.arrivals_per_s:,.0f}",
+            "Arrivals/s": _count(stage.arrivals_per_s),
             "Mean wait": milliseconds(stage.wait_mean_ms),
             "p99 wait": milliseconds(stage.wait_p99_ms),
             "Batch wait": "" if stage.batch_wait_mean_ms is None else milliseconds(stage.batch_wait_mean_ms),
@@ -270,6 +291,8 @@ def stage_rows(case: Case, result: SimulationResult) -> list[dict[str, str]]:
             "Errors": percent(stage.error_share) if stage.error_share else "",
             "Attempts": f"{stage.attempts_per_visit:.3g}" if stage.retries or stage.hedges else "",
             "Turned away": f"{stage.rejections:,}" if stage.rejections else "",
+            "Timed out": f"{stage.time_outs:,}" if stage.time_outs else "",
+            "Refused": f"{stage.refusals:,}" if stage.refusals else "",
             "Fallbacks": f"{stage.fallbacks:,}" if stage.fallbacks else "",
             "Left out": f"{stage.left_out:,}" if stage.left_out else "",
         }
@@ -321,7 +344,11 @@ def milliseconds(value: float | None) -> str:
     for limit, factor, unit in ((0.001, 1e6, "ns"), (1.0, 1e3, "µs"), (1e3, 1.0, "ms")):
         if value < limit * 0.9995:  # 999.6 µs is 1 ms to three digits
             return f"{value * factor:.3g} {unit}" if value >= 1e-6 else "0 ms"
-    return f"{value / 1e3:,.3g} s" if value < 1e6 else f"{value / 1e3:,.0f} s"
+    for limit, unit, seconds in ((7_200.0, "s", 1.0), (172_800.0, "h", 3_600.0)):
+        if value < limit * 1e3:
+            text = f"{value / 1e3 / seconds:.3g}" if value / seconds < 999_500 else f"{value / 1e3 / seconds:,.0f}"
+            return f"{text} {unit}"
+    return f"{value / 86_400e3:,.3g} days" if value < 86_400e6 else f"{value / 86_400e3:,.0f} days"
 
 
 def interval_text(interval: Interval) -> str:

@@ -104,17 +104,20 @@ class StageResult:
     fallbacks: int
     left_out: int  # times that requests went on without this stage, or (late) without some of its shards
     rejections: int  # visits turned away on joining: no token, or a full queue
+    time_outs: int  # attempts given up
+    refusals: int  # attempts turned away by an open breaker
     worker_ms: float | None  # a worker's time per visit: less than the service where batches share it, more if held
     replicas_needed: float | None = None  # that all of the load would keep busy; None where there is no capacity
+    strained: bool = False  # it, or a stage before it, works all the time or turns away at a full queue
 
-    def needing(self, replicas: float | None) -> StageResult:
-        """The same with the replicas that it needs."""
-        return replace(self, replicas_needed=replicas)
+    def needing(self, replicas: float | None, strained: bool) -> StageResult:
+        """The same with the replicas that it needs, and whether it shows."""
+        return replace(self, replicas_needed=replicas, strained=strained)
 
     @property
     def lacks_replicas(self) -> bool:
-        """Whether it cannot do what is offered, beyond noise."""
-        return self.replicas_needed is not None and self.replicas_needed > self.replicas * OVERLOAD
+        """Whether it cannot do what is offered, beyond noise; what is turned away on purpose before it is not."""
+        return self.strained and self.replicas_needed is not None and self.replicas_needed > self.replicas * OVERLOAD
 
     def as_json(self) -> dict[str, Any]:
         """The keys of the contract."""
@@ -135,6 +138,8 @@ class StageResult:
             "fallbacks": self.fallbacks,
             "left_out": self.left_out,
             "rejections": self.rejections,
+            "time_outs": self.time_outs,
+            "refusals": self.refusals,
         }
 
 

@@ -15,9 +15,9 @@ import numpy as np
 from cases import outcomes
 from cases.spec import Case, Objective
 from simulator import histogram
-from simulator.machine import Ints, Machine, Whole
+from simulator.machine import NEVER, UNLIMITED, Ints, Machine, Whole
 from simulator.measure import MILLISECOND, PERCENTILES, Recorder
-from simulator.network import nanoseconds
+from simulator.network import Opening, nanoseconds
 from simulator.plan import Plan
 from simulator.plane import StageTally
 from simulator.results import (
@@ -32,6 +32,7 @@ from simulator.semantics import RequestEnd
 from simulator.steady import unsteady
 from simulator.workload import SECOND
 
+WORKING = 0.95  # of the time: a queue in which overload shows
 SHORT = 10  # mean latencies: a shorter window says so
 ENOUGH = 10  # measured requests of a replication that lie beyond a percentile; with fewer it is marked
 
@@ -65,8 +66,11 @@ def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder], totals: To
     offered_per_s = requests["offered"] / sum(r.window.end - r.window.start for r in recorders) * SECOND
     cost = network.cost_usd_per_hour
     stages = {name: _stage(recorders, s, totals) for s, name in enumerate(network.names)}
-    needed = _replicas_needed(machine, offered_per_s, list(stages.values()))
-    stages = {name: stage.needing(need) for (name, stage), need in zip(stages.items(), needed, strict=True)}
+    seen = list(stages.values())
+    needed = _replicas_needed(machine, offered_per_s, seen)
+    needed = [need and need / _open_share(recorders, s) for s, need in enumerate(needed)]
+    strained = _strained(machine, seen)
+    stages = {name: seen[s].needing(needed[s], strained[s]) for s, name in enumerate(network.names)}
     meant, problems = _outcomes(plan, recorders)
     return SimulationResult(
         case=plan.case.id,
@@ -146,7 +150,7 @@ def _stage(recorders: Sequence[Recorder], s: int, totals: Totals | None = None) 
     looked_up = starts + coalesced
     return StageResult(
         replicas=stage.replicas,
-        utilisation=None if stage.endless else busy / (time * stage.workers),
+        utilisation=None if stage.endless else busy / (time * stage.workers * _open_share(recorders, s)),
         in_service=busy / time,
         arrivals_per_s=joins / time * SECOND,
         wait_mean_ms=mean_ms(lambda t: t.wait_sum),
@@ -164,6 +168,8 @@ def _stage(recorders: Sequence[Recorder], s: int, totals: Totals | None = None) 
         fallbacks=number(lambda t: t.fallbacks),
         left_out=number(lambda t: t.left_out),
         rejections=rejections,
+        time_outs=number(lambda t: t.time_outs),
+        refusals=number(lambda t: t.refusals),
         worker_ms=busy / starts / MILLISECOND if starts else None,
     )
 
@@ -184,6 +190,36 @@ def _replicas_needed(machine: Machine, offered_per_s: float, stages: Sequence[St
         seconds = stage.floor / SECOND if busy is None else busy / 1000
         needed.append(offered_per_s * _visits(machine, s, stages) * seconds / stage.concurrency)
     return needed
+
+
+def _strained(machine: Machine, seen: Sequence[StageResult]) -> list[bool]:
+    """By stage, whether it works all the time or turns away at a full queue, or one before it does.
+
+    A stage that needs more replicas than it has for all of the load may be quite well behind one that lets less
+    through on purpose: a token bucket, somebody's limit, a breaker.
+    """
+    strained: list[bool] = []
+    for s, stage in enumerate(machine.stages[:-1]):
+        before = [b for b in range(s) if s in machine.stages[b].successors or b == stage.caller]
+        full = seen[s].rejections > 0 and stage.queue_limit < UNLIMITED and not stage.admission_interval
+        strained.append((seen[s].utilisation or 0.0) >= WORKING or full or any(strained[b] for b in before))
+    return strained
+
+
+def _open_share(recorders: Sequence[Recorder], s: int) -> float:
+    """The share of the window in which a stage's desks were staffed; 1 where they always are, or never were."""
+    opening = recorders[0].hours.get(s)
+    if opening is None:
+        return 1.0
+    spans = [(r.window.start, r.closed_at) for r in recorders]
+    staffed = sum(_staffed(end, opening) - _staffed(start, opening) for start, end in spans)
+    return staffed / max(1, sum(end - start for start, end in spans)) or 1.0
+
+
+def _staffed(until: int, opening: Opening) -> int:
+    """Of the time from 0 (ns)."""
+    days, rest = divmod(until, opening.of)
+    return days * min(opening.open, opening.of) + min(rest, opening.open)
 
 
 def _visits(machine: Machine, s: int, stages: Sequence[StageResult]) -> float:
@@ -281,6 +317,12 @@ def _measures(plan: Plan, recorder: Recorder) -> dict[str, float | None]:
 def _notes(plan: Plan, recorders: Sequence[Recorder], stages: Sequence[StageResult]) -> list[str]:
     """What a reader must know before believing the figures."""
     notes = []
+    machine = plan.network.machine
+    if machine.deadline < NEVER and not any(s.drop_expired or s.attempts > 1 for s in machine.stages):
+        notes.append(
+            "nothing heeds client.deadline: no queue says 'drop_expired: true', and nobody tries again; "
+            "an answer after it counts like any other (a 'timeout' ends a request)"
+        )
     cut = [r.limit for r in recorders if r.limit is not None]
     if cut:
         notes.append(
@@ -290,14 +332,23 @@ def _notes(plan: Plan, recorders: Sequence[Recorder], stages: Sequence[StageResu
     if in_flight:
         notes.append(f"{in_flight:,} measured requests had not ended when the run did; they count as unanswered")
     length = sum(r.window.end - r.window.start for r in recorders) / len(recorders)
+    ends = max(r.window.end for r in recorders)
+    periods = [("an outage", o.stage, o.every) for o in plan.network.outages]
+    periods += [("a slow period", s.stage, s.every) for s in plan.network.slow_periods]
+    for what, s, every in periods:
+        if every > ends:
+            notes.append(
+                f"{plan.network.names[s]} has {what} every {every / SECOND:,.3g} s, and a replication ends after "
+                f"{ends / SECOND:,.3g} s: most see none"
+            )
     known = [mean for mean in (r.mean() for r in recorders) if mean is not None]
-    if known and length < SHORT * max(known) * MILLISECOND:
+    overloaded = any(stage.lacks_replicas for stage in stages)
+    if known and length < SHORT * max(known) * MILLISECOND and not overloaded:
         notes.append(
             f"the window is {length / MILLISECOND:.3g} ms, short against a mean latency of {max(known):.3g} ms: "
             "the system is still filling; measure more requests"
         )
     elif not cut and _one_rate(plan, recorders):
-        overloaded = any(stage.lacks_replicas for stage in stages)
         said = unsteady([(r.part_sums, r.part_counts) for r in recorders], overloaded)
         notes += [said] if said else []
     return notes

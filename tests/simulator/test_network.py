@@ -65,7 +65,8 @@ def test_a_stage_that_says_nothing() -> None:
         fallback_quality=MILLION, replicas=1, concurrency=1, endless=0, balancing=SHARED, choices=0,
         queue_limit=UNLIMITED, lifo_above=UNLIMITED, by_level=0, shed_oldest=0, drop_expired=0, admission_interval=0,
         admission_burst=0, floor=SECOND, per_item=0, counts_visits=0, table=0, batch_size=1, batch_wait=0,
-        error_threshold=0, silent_threshold=0, hit_threshold=0, hit_time=1, cache_keys=0, first_key=0, key_hash=draws.name_hash("server"),
+        error_threshold=0, silent_threshold=0, hit_threshold=0, hit_time=1, cache_keys=0, first_key=0, 
+        key_hash=draws.name_hash("server"),
         cache_capacity=UNLIMITED, cache_ttl=NEVER, cache_policy=LRU, cache_shared=0, coalesce=0,
     )  # fmt: skip
     client = network.machine.stages[network.machine.client]
@@ -151,7 +152,7 @@ def test_queues_and_fleets() -> None:
 def test_others_and_people() -> None:
     network = resolve(PATH)
     ads, reviewer, customer = (of(network, name) for name in ("ads", "reviewer", "customer"))
-    assert (ads.endless, ads.replicas, ads.admission_interval, ads.admission_burst) == (1, 1, 5 * MS, 0)
+    assert (ads.endless, ads.replicas, ads.admission_interval, ads.admission_burst) == (1, 1, 5 * MS, 199 * 5 * MS)
     assert ads.error_threshold == round(0.005 * 2**63)
     assert (reviewer.endless, reviewer.replicas, reviewer.balancing, reviewer.cancel) == (0, 12, SHARED, CANCEL_RUNNING)
     assert (reviewer.by_level, reviewer.shed_oldest, reviewer.queue_limit) == (1, 1, 500)

@@ -23,7 +23,7 @@ from cases.spec import Case
 from simulator import control
 from simulator.__main__ import cli
 from simulator.plan import plan
-from simulator.report import report
+from simulator.report import report, verdict
 from simulator.results import SimulationResult
 from simulator.run import simulate, simulate_until
 
@@ -121,6 +121,8 @@ def test_the_contract() -> None:
             "fallbacks",
             "left_out",
             "rejections",
+            "time_outs",
+            "refusals",
         ]
         assert set(figures["wait_ms"]) == {"mean", "p99"}
         assert set(figures["service_ms"]) == {"mean"}
@@ -562,3 +564,29 @@ def test_one_cancelled_replication_ends_them_all() -> None:
     with pytest.raises(EnoughError):
         simulate(planned, progress=give_up_once, workers=3)
     assert time.monotonic() - told[29] < 5
+
+
+def test_what_is_turned_away_on_purpose_is_no_lack_of_replicas() -> None:
+    """300/s against a bucket of 100/s: the stage behind has enough for what comes through, and the verdict says so."""
+    gate = stage("gate", "{kind: constant, mean: 1 ms}", admission="{rate: 100 requests/s, burst: 1}")
+    rank = stage("rank", "{kind: constant, mean: 60 ms}", after="[gate]", replicas=8, balancing="shared")
+    made = case(gate, rank, rate="300 requests/s")
+    result = simulate(plan(made, requests=3000, replications=2))
+    assert result.stages["rank"].replicas_needed == pytest.approx(18, rel=0.1)
+    assert not result.stages["rank"].lacks_replicas
+    assert verdict(made, result).reason.startswith("gate turns visits away")
+
+
+def test_desks_are_as_busy_as_while_they_are_staffed() -> None:
+    """Open for one hour of four, with a quarter of the load of the other three: half busy while open."""
+    person = "{name: desk, person: {answers: 1, desks: 2, hours: {open: 1 hour, of: 4 hours}}, price: $4/hour, "
+    made = case(person + "service: {kind: constant, mean: 90 s}}", rate="10 requests/hour")
+    result = simulate(plan(made, requests=2000, replications=2))
+    assert result.stages["desk"].utilisation == pytest.approx(0.5, abs=0.03)
+    assert result.cost_usd_per_hour == pytest.approx(2.0)
+
+
+def test_what_goes_wrong_most_is_said() -> None:
+    failing = case(stage("server", "{kind: constant, mean: 1 ms}", errors="30 %"), rate="50 requests/s")
+    result = simulate(plan(failing, requests=2000, replications=2))
+    assert "of the visits to server end in an error" in verdict(failing, result).reason
