@@ -264,7 +264,7 @@ _OTHERS = {
 def command(full: bool, only: tuple[str, ...], as_json: bool, as_markdown: bool) -> None:
     """Hold the simulator against queueing theory and published results; exit with 3 if a row fails.
 
-    Takes about a minute on two cores, with --full some ten.
+    Takes about a minute on two idle cores, with --full about eight.
     """
     rows = chosen(only)
     done = list(validate(rows, full, progress()))

@@ -284,10 +284,11 @@ def _erlang_c(target: Target) -> Experiment:
     measure, requests = {
         "P(wait)": (waited, {1: 300_000, 5: 300_000, 10: 1_000_000, 50: 5_000_000}),
         "Wq p99": (wait_p99, {1: 1_000_000, 5: 1_200_000, 10: 6_000_000, 50: 5_000_000}),
-        "Wq": (wait, {2: 1_000_000, 10: 3_000_000, 20: 5_000_000, 100: 12_000_000}),
+        "Wq": (wait, {2: 1_000_000, 10: 3_000_000, 20: 5_000_000, 100: 8_000_000}),
     }[target.output]
     opened = case(stage(concurrency=workers), rate=load)
-    return Experiment((opened,), measure, requests[workers], full_only=workers >= 10)
+    times = 40 if workers == 100 else REPLICATIONS  # there hardly anybody waits
+    return Experiment((opened,), measure, requests[workers], full_only=workers >= 10, replications=times)
 
 
 def _pool(_: Target) -> Experiment:
@@ -413,7 +414,8 @@ def _cache(target: Target) -> Experiment:
     filling = f"run: {{warm_up: {3 * _fills_in(keys, exponent, capacity)} ms}}"
     opened = case(endless("{kind: constant, mean: 1 ns}", cache=says), rate=1.0, extra=filling)
     if keys > 100_000:
-        return Experiment((opened,), hit_ratio, max(300_000, 20 * capacity), full_only=True, replications=5)
+        times = 5 if capacity > 10_000 else REPLICATIONS
+        return Experiment((opened,), hit_ratio, max(300_000, 20 * capacity), full_only=True, replications=times)
     return Experiment((opened,), hit_ratio, 100_000 if exponent < 1.0 and capacity <= 100 else 30_000)
 
 
