@@ -117,12 +117,15 @@ class Part:
 
     def settle(self, over: int, horizon: int) -> Settled | None:
         """From the results of its calls, if the visit that it is within ended at `over`."""
-        results = [call.result for call in self.calls]
-        unsure = [r for r in results if not r.sure]
-        settled = self._decide([r for r in results if r.sure])
-        if all(r.again_by < min(settled.at, over) for r in unsure):
-            settled = self._decide(results)  # there was no budget, or they would have been tried again
-        elif any(r.failed_at < settled.at for r in unsure):
+        sure = [call.result for call in self.calls if call.result.sure]
+        unsure = [call.result for call in self.calls if not call.result.sure]
+        for one in sorted(unsure, key=lambda r: r.again_by):
+            # Without budget, if it would have been tried again before the others could settle the stage.
+            others = [r for r in unsure if r is not one]
+            if one.again_by < min(self._decide(sure + others).at, over):
+                sure, unsure = [*sure, one], others
+        settled = self._decide(sure)
+        if any(r.failed_at < settled.at for r in unsure):
             return None
         return settled if settled.at <= over and settled.at < horizon else Settled(NEVER)
 
