@@ -9,8 +9,10 @@ Names in a formula are assumptions, estimates, paths, other outcomes, and *measu
     latency_p50, latency_p95, latency_p99, latency_p999     of all offered (s)
     cost_rate                              USD/s
     STAGE_items                            mean items of a visit, in the noun that the stage is handed
-    STAGE_visits_rate                      1/s
-    STAGE_utilisation, STAGE_hit_ratio     shares
+    STAGE_visits_rate, STAGE_calls_rate    1/s: all that arrive; first attempts
+    STAGE_utilisation, STAGE_hit_ratio     shares; STAGE_staleness: of a cache with keys, the mean age served (s)
+    STAGE_error_share                      of the services that started
+    STAGE_fallback_share, STAGE_time_out_share, STAGE_left_out_share    times, per call
 """
 
 from __future__ import annotations
@@ -51,10 +53,14 @@ def measures(case: Case) -> dict[str, Dimension]:
         found["cost_rate"] = units.unit("USD/s")[1]
     for stage in case.stages:
         found |= {f"{stage.name}_items": _items(case, stage.name), f"{stage.name}_visits_rate": PER_SECOND}
+        found[f"{stage.name}_calls_rate"] = PER_SECOND
+        found |= {f"{stage.name}_{what}_share": PLAIN for what in ("error", "fallback", "time_out", "left_out")}
         if not stage.endless:
             found[f"{stage.name}_utilisation"] = PLAIN
         if stage.cache is not None:
             found[f"{stage.name}_hit_ratio"] = PLAIN
+            if stage.cache.hit_ratio is None:
+                found[f"{stage.name}_staleness"] = seconds
     return found
 
 

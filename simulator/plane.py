@@ -41,6 +41,7 @@ class StageTally(NamedTuple):
     wait_sum: Whole  # from join to start
     batch_wait_sum: Whole  # of that, until the batch was due
     service_sum: Whole  # as drawn; of a visit taken from its worker, as long as it was there
+    age_sum: Whole  # of the cached entries that were served: the time since their write
     waits: Ints  # shape (stages, histogram.BINS)
 
 

@@ -67,7 +67,7 @@ def limit(case: Case, result: SimulationResult) -> str:
     """What breaks first: stages that lack capacity for what is offered, else who turns visits away, else who waits."""
     if lacking := _lacking(result):
         needs = [
-            f"{label_of(case, name)} needs {_count(need)} replicas (has {case.stage(name).fleet:,})"
+            f"{label_of(case, name)} needs {_count(need)} {_staff(case, name)} (has {case.stage(name).fleet:,})"
             for name, need in lacking.items()
         ]
         more = f" and {len(needs) - 3} more stages" if len(needs) > 3 else ""
@@ -93,22 +93,26 @@ def limit(case: Case, result: SimulationResult) -> str:
     return f"The longest wait is at {label}, {busy}: {milliseconds(wait)} on average."
 
 
+def _staff(case: Case, name: str) -> str:
+    return "replicas" if case.stage(name).person is None else "desks"
+
+
 def _failing(case: Case, result: SimulationResult) -> str | None:
-    """Where most attempts go wrong, if more than a few requests end without an answer."""
-    if share_answered(result) > MOSTLY:
+    """Why requests end without an answer, where more than a few do: by errors or by time-outs, whichever are more."""
+    ends, offered = result.requests, result.requests["offered"]
+    if max(ends["failed"], ends["timed_out"]) < (1 - MOSTLY) / 2 * offered:
         return None
-    name, stage = max(result.stages.items(), key=lambda item: (item[1].time_outs, item[1].error_share or 0.0))
-    label = label_of(case, name)
-    worst, errors = max(((n, s.error_share or 0.0) for n, s in result.stages.items()), key=lambda item: item[1])
-    if errors > 1 - MOSTLY:
-        return f"{percent(errors)} of the visits to {label_of(case, worst)} end in an error."
-    if stage.time_outs:
-        return f"{label} is given up on {stage.time_outs:,} times: its time-out is shorter than it takes."
-    if result.requests["timed_out"]:
-        return (
-            f"{result.requests['timed_out']:,} requests are given up: the client's time-out is shorter than they take."
-        )
-    return None
+    if ends["failed"] > ends["timed_out"]:
+        name, stage = max(result.stages.items(), key=lambda item: item[1].error_share or 0.0)
+        text = f"{ends['failed']:,} requests fail"
+        if not stage.error_share:
+            return f"{text}."
+        return f"{text}: {percent(stage.error_share)} of the visits to {label_of(case, name)} end in an error."
+    name, stage = max(result.stages.items(), key=lambda item: item[1].time_outs)
+    text = f"{ends['timed_out']:,} requests are given up"
+    if not stage.time_outs:
+        return f"{text}: the client does not wait for longer."
+    return f"{text}: {label_of(case, name)} does not answer within its time-out ({stage.time_outs:,} times)."
 
 
 def _busy_with_second_tries(case: Case, result: SimulationResult) -> str | None:

@@ -902,6 +902,10 @@ def start(st: State, v: Number, now: int) -> Number:
         e = SLOT(cache.first + key_of(st.key_thresholds, stage.first_key, stage.cache_keys, word))
         visit.cached_key = e
         visit.hit = look_up(stage, cache, st.entry, e, now)
+        if visit.hit and visit.measured:
+            age = now - st.entry[e].written
+            stage.age_sum_low += age & WORD
+            stage.age_sum_high += age >> WORD_BITS
         if visit.hit == SLOT(0) and stage.coalesce:
             fetching = st.entry[e].fetching
             if fetching == NONE:

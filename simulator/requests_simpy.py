@@ -597,7 +597,10 @@ class SimPyRequests:
         if stage.keys:
             cache = stage.caches[visit.replica if len(stage.caches) > 1 else 0]
             visit.cached_key = key = stage.keys.of(visit.request.key, visit.call.shard)
-            visit.hit = cache.look_up(key, now)
+            age = cache.look_up(key, now)
+            visit.hit = age is not None
+            if age is not None and visit.measured:
+                stage.tally["age_sum"] += age
             if not visit.hit and numbers.coalesce:
                 fetching = cache.fetching.get(key)
                 if fetching is not None:

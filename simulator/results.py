@@ -96,6 +96,8 @@ class StageResult:
     items_mean: float | None
     queue_mean: float
     queue_max: int
+    staleness_ms: float | None  # mean age of the cached entries that were served; None where none was
+    calls_per_s: float  # first attempts
     hit_ratio: float | None  # visits that the cache spared their work, of those looked up; None without one
     error_share: float | None  # services that ended in an error, of those that started
     attempts_per_visit: float | None  # visits sent per call: 1 without second tries
@@ -132,6 +134,7 @@ class StageResult:
             "batch_wait_ms": {"mean": self.batch_wait_mean_ms},
             "items_mean": self.items_mean,
             "hit_ratio": self.hit_ratio,
+            "staleness_ms": self.staleness_ms,
             "error_share": self.error_share,
             "retries": self.retries,
             "hedges": self.hedges,

@@ -10,8 +10,9 @@ words differ, they are wrong. R8's deadlines and R14's cells across a fleet are 
 R1  one end       A request ends once (`RequestEnd`); a visit ends once (`VisitEnd`): answered; rejected (a full
                   queue, no token, an open breaker); expired (its attempt timed out, or its deadline had passed when
                   its turn came); failed (an error, or a call within it); cancelled (its caller wants it no more). A
-                  request is degraded if it was answered with a fallback used, an optional stage left out, or a stage
-                  that went on late without all of its shards.
+                  request is degraded if it was answered and in any of its attempts a fallback was used, an optional
+                  stage left out, or a stage went on late without all of its shards. A visit keeps its first end: one
+                  that expired stays so, whatever becomes of it in a queue.
 R2  causality     send <= join <= start < end <= answer; `answer` is when its caller knew. A stage is called when the
                   stages it comes `after` are settled, or as soon as `wait_for` of them have answered; a stage whose
                   `when` does not hold is settled at once. It is settled when `quorum` of its shards have answered,
@@ -20,6 +21,9 @@ R2  causality     send <= join <= start < end <= answer; `answer` is when its ca
                   quorum, an optional stage is left out, and a required one fails its caller at that instant. A
                   caller that has ended calls nothing more, and what it had sent is treated as its stage's `cancel`
                   says. A visit that expired with a worker's hands on it does not know, and carries on, calls and all.
+                  A caller is answered when the stages that no other comes after are settled. With `wait_for` a stage
+                  may be left behind: nobody needs it once all that come after it are called, its failure is nobody's,
+                  and it is let go when its caller is answered.
 R3  capacity      A worker carries one visit, or one batch; a queue holds at most its limit of waiting visits. A worker
                   is free when its visit ends, or, held, when the `hold` calls within it are settled.
 R4  work conserv. No worker idles while its own queue holds a visit, except for a batch that is not due (fewer than

@@ -88,15 +88,15 @@ class Cache:
         self._written: dict[int, int] = {}
         self.fetching: dict[int, Visiting] = {}  # by key, with coalescing: whose miss is under way
 
-    def look_up(self, key: int, now: int) -> bool:
-        """Whether there is a good entry."""
+    def look_up(self, key: int, now: int) -> int | None:
+        """The age of a good entry; None if there is none."""
         written = self._written.get(key)
         if written is None or now - written >= self._ttl:
-            return False
+            return None
         if self._touch:
             del self._written[key]
             self._written[key] = written
-        return True
+        return now - written
 
     def write(self, key: int, now: int) -> None:
         """A new entry; if there is no room the first in line goes."""

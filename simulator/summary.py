@@ -140,6 +140,10 @@ def _stage(recorders: Sequence[Recorder], s: int, totals: Totals | None = None) 
     def mean_ms(column: Callable[[StageTally], Whole]) -> float | None:
         return sum(int(column(tally)[s]) for tally in tallies) / starts / MILLISECOND if starts else None
 
+    def number_of(column: Callable[[StageTally], Whole]) -> int:
+        return sum(int(column(tally)[s]) for tally in tallies)
+
+    hits = number(lambda t: t.hits)
     calls, sends, hedges = number(lambda t: t.calls), number(lambda t: t.sends), number(lambda t: t.hedges)
     joins, starts, rejections = number(lambda t: t.joins), number(lambda t: t.starts), number(lambda t: t.rejections)
     coalesced = number(lambda t: t.coalesced)
@@ -160,7 +164,9 @@ def _stage(recorders: Sequence[Recorder], s: int, totals: Totals | None = None) 
         items_mean=number(lambda t: t.items) / starts if starts else None,
         queue_mean=sum(int(r.waiting_ns[s]) for r in recorders) / time,
         queue_max=max(int(r.most_waiting[s]) for r in recorders),
-        hit_ratio=(number(lambda t: t.hits) + coalesced) / looked_up if cached and looked_up else None,
+        staleness_ms=number_of(lambda t: t.age_sum) / hits / MILLISECOND if stage.cache_keys and hits else None,
+        calls_per_s=calls / time * SECOND,
+        hit_ratio=(hits + coalesced) / looked_up if cached and looked_up else None,
         error_share=number(lambda t: t.errors) / starts if starts else None,
         attempts_per_visit=sends / calls if calls else None,
         retries=sends - calls - hedges,
@@ -308,10 +314,22 @@ def _measures(plan: Plan, recorder: Recorder) -> dict[str, float | None]:
         measures |= {
             f"{name}_items": stage.items_mean,
             f"{name}_visits_rate": stage.arrivals_per_s,
+            f"{name}_calls_rate": stage.calls_per_s,
+            f"{name}_error_share": stage.error_share,
+            f"{name}_fallback_share": _of_calls(stage.fallbacks, stage, seconds),
+            f"{name}_time_out_share": _of_calls(stage.time_outs, stage, seconds),
+            f"{name}_left_out_share": _of_calls(stage.left_out, stage, seconds),
+            f"{name}_staleness": None if stage.staleness_ms is None else stage.staleness_ms / 1000,
             f"{name}_utilisation": stage.utilisation,
             f"{name}_hit_ratio": stage.hit_ratio,
         }
     return measures
+
+
+def _of_calls(number: int, stage: StageResult, seconds: float) -> float | None:
+    """As a share of the calls of the stage."""
+    calls = stage.calls_per_s * seconds
+    return number / calls if calls else None
 
 
 def _notes(plan: Plan, recorders: Sequence[Recorder], stages: Sequence[StageResult]) -> list[str]:

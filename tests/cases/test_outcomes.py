@@ -65,7 +65,12 @@ def measured(**changes: float | None) -> dict[str, float | None]:
         "source_utilisation": 0.5,
         "ranking_hit_ratio": 0.5,
         **{f"{stage}_items": 300.0 for stage in ("source", "ranking", "vendor")},
-        **{f"{stage}_visits_rate": 45.0 for stage in ("source", "ranking", "vendor")},
+        **{f"{stage}_{what}_rate": 45.0 for stage in ("source", "ranking", "vendor") for what in ("visits", "calls")},
+        **{
+            f"{stage}_{what}_share": 0.1
+            for stage in ("source", "ranking", "vendor")
+            for what in ("error", "fallback", "time_out", "left_out")
+        },
     }
     return found | changes
 

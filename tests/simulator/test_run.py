@@ -115,6 +115,7 @@ def test_the_contract() -> None:
             "batch_wait_ms",
             "items_mean",
             "hit_ratio",
+            "staleness_ms",
             "error_share",
             "retries",
             "hedges",
@@ -590,3 +591,13 @@ def test_what_goes_wrong_most_is_said() -> None:
     failing = case(stage("server", "{kind: constant, mean: 1 ms}", errors="30 %"), rate="50 requests/s")
     result = simulate(plan(failing, requests=2000, replications=2))
     assert "of the visits to server end in an error" in verdict(failing, result).reason
+
+
+def test_a_time_to_live_bounds_staleness() -> None:
+    """Asked for 5 times a second, written anew after 10 s: served at all ages up to that, 5 s on average."""
+    cached = stage("server", "{kind: constant, mean: 1 ms}", cache="{keys: 10, zipf: 0, ttl: 10 s, hit_time: 1 ms}")
+    outcomes = "outcomes: {age: {formula: server_staleness, unit: s}, asked: {formula: server_calls_rate}}"
+    result = simulate(plan(case(cached, rate="50 requests/s", extra=outcomes), requests=20_000, replications=3))
+    assert result.stages["server"].staleness_ms == pytest.approx(5000, rel=0.05)
+    assert result.outcomes["age"].interval.value == pytest.approx(5.0, rel=0.05)
+    assert result.outcomes["asked"].interval.value == pytest.approx(50, rel=0.03)
