@@ -217,7 +217,7 @@ def _allowed(spec: StageSpec, made: list[StageSpec], times: Times) -> StageSpec:
     if spec.silent_ratio:
         other["cancel"] = CANCEL_RUNNING
     others = [s for s, earlier in enumerate(made) if earlier.cache_keys and earlier.keys_of is None]
-    if spec.cache_keys and others and times.draw(st.booleans()):
+    if spec.cache_keys and others and times.draw(st.integers(0, 7)):
         same = others[-1]
         other |= {"keys_of": same, "cache_keys": made[same].cache_keys, "zipf": made[same].zipf}
     cached = [s for s in spec.after if made[s].shards == 1 and (made[s].hit_ratio or made[s].cache_keys)]
