@@ -242,7 +242,7 @@ class Objective(Noun):
 class OutcomeSpec(Noun):
     """What a run means: a formula of what it measured, and of assumptions, estimates and paths."""
 
-    EXAMPLE = "{formula: completed_share * 2 watches}"
+    EXAMPLE = "{formula: share_completed * 2 watches}"
 
     formula: Text
     """of measures of the run, names of assumptions and estimates, paths, and numbers with units"""

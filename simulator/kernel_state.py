@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator import draws, histogram
-from simulator.machine import NEVER, Ints, Machine, MachineStage
+from simulator.machine import MOST_TOKENS, NEVER, Ints, Machine, MachineStage
 from simulator.plane import StageTally
 from simulator.semantics import Visit
 
@@ -215,7 +215,7 @@ def _stages(machine: Machine) -> Records:
         if name in (STAGE.names or ()):
             made[name] = [getattr(stage, name) for stage in stages]
     made["factor"], made["probe_at"] = 1.0, NEVER
-    made["tokens"] = made["hedge_tokens"] = 10_000_000
+    made["tokens"] = made["hedge_tokens"] = MOST_TOKENS
     made["levels"] = [1 + max(kind.level for kind in machine.classes) if s.by_level else 1 for s in stages]
     made["queues"] = [0 if s.endless else s.queues for s in stages]
     made["first_queue"] = np.cumsum(made["queues"]) - made["queues"]

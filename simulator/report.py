@@ -10,7 +10,7 @@ from cases.spec import Case
 from simulator.results import Interval, ObjectiveResult, SimulationResult, StageResult
 
 SATURATED = 0.995
-MOSTLY = 0.99  # of the requests answered: beyond that, ends without an answer are not the story
+A_FEW = 0.005  # of the requests: fewer that fail or are given up are not the story
 LITTLE = 0.05  # of the mean latency
 SECOND_TRIES = 1.1  # attempts per visit: more are worth a word
 FEW = "*"  # marks a percentile with too few requests behind it
@@ -100,7 +100,7 @@ def _staff(case: Case, name: str) -> str:
 def _failing(case: Case, result: SimulationResult) -> str | None:
     """Why requests end without an answer, where more than a few do: by errors or by time-outs, whichever are more."""
     ends, offered = result.requests, result.requests["offered"]
-    if max(ends["failed"], ends["timed_out"]) < (1 - MOSTLY) / 2 * offered:
+    if max(ends["failed"], ends["timed_out"]) < A_FEW * offered:
         return None
     if ends["failed"] > ends["timed_out"]:
         name, stage = max(result.stages.items(), key=lambda item: item[1].error_share or 0.0)

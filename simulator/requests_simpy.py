@@ -706,7 +706,7 @@ class SimPyRequests:
         """Its service is over: the calls within it, or the answer."""
         stage = visit.stage
         if visit.place == IN_TOW:
-            self._close(visit)
+            self._close(visit, now)
         elif self._errs(visit):
             stage.tally["errors"] += visit.measured
             visit.reason = BROKEN
@@ -765,7 +765,7 @@ class SimPyRequests:
         if stage.keys and visit.missed and visit.start >= 0:
             stage.caches[visit.replica if len(stage.caches) > 1 else 0].write(visit.cached_key, now)
         self._end_fetch(visit, self._answered)
-        self._close(visit)
+        self._close(visit, now)
         if call.state == UNDER_WAY and call.copies[visit.copy] is visit:
             twin = call.copies[1 - visit.copy]
             call.copies = [None, None]
@@ -794,7 +794,7 @@ class SimPyRequests:
         if visit.outcome is OPEN:
             visit.outcome, visit.answer = FAILED, now
         self._end_fetch(visit, self._fail)
-        self._close(visit)
+        self._close(visit, now)
         if call.state == UNDER_WAY and call.copies[visit.copy] is visit:
             call.copies[visit.copy] = None
             if call.copies[1 - visit.copy] is None:
@@ -807,11 +807,8 @@ class SimPyRequests:
         del visit.stage.caches[visit.replica if len(visit.stage.caches) > 1 else 0].fetching[visit.cached_key]
         for towed in visit.towed:
             towed.reason = visit.reason
-            self._then(act if towed.outcome is not CANCELLED else self._close_towed, towed)
+            self._then(act if towed.outcome is not CANCELLED else self._close, towed)
         visit.towed = None
-
-    def _close_towed(self, visit: Visiting, _: int) -> None:
-        self._close(visit)
 
     def _let_go(self, visit: Visiting) -> None:
         """Nobody waits for it any more: R7, `cancel`."""
@@ -842,9 +839,9 @@ class SimPyRequests:
         elif place == IN_TOW:
             return
         self._end_fetch(visit, self._fail)
-        self._close(visit)
+        self._close(visit, now)
 
-    def _close(self, visit: Visiting) -> None:
+    def _close(self, visit: Visiting, _: int) -> None:
         visit.place = OVER
 
     def _end(self, request: Request, outcome: RequestEnd, now: int) -> None:

@@ -97,7 +97,8 @@ class StageResult:
     queue_mean: float
     queue_max: int
     staleness_ms: float | None  # mean age of the cached entries that were served; None where none was
-    calls_per_s: float  # first attempts
+    calls: int  # first attempts
+    calls_per_s: float
     hit_ratio: float | None  # visits that the cache spared their work, of those looked up; None without one
     error_share: float | None  # services that ended in an error, of those that started
     attempts_per_visit: float | None  # visits sent per call: 1 without second tries

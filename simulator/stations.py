@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulator import draws
-from simulator.machine import LRU, MOST_TOKENS, NEVER, UNLIMITED, Machine, MachineStage
+from simulator.machine import LRU, MILLION, MOST_TOKENS, NEVER, UNLIMITED, Machine, MachineStage
 
 if TYPE_CHECKING:
     from simulator.visits import Visiting
@@ -169,7 +169,7 @@ class Budget:
         """Whether there is a token, which is then gone."""
         if self._each == UNLIMITED:
             return True
-        if self._tokens < MOST_TOKENS // 10:
+        if self._tokens < MILLION:
             return False
-        self._tokens -= MOST_TOKENS // 10
+        self._tokens -= MILLION
         return True

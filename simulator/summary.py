@@ -134,14 +134,11 @@ def _stage(recorders: Sequence[Recorder], s: int, totals: Totals | None = None) 
     tallies = [r.tally for r in recorders if r.tally is not None]
     time = max(1, sum(r.closed_at - r.window.start for r in recorders))  # a run may end before its window opens
 
-    def number(column: Callable[[StageTally], Ints]) -> int:
+    def number(column: Callable[[StageTally], Ints | Whole]) -> int:
         return sum(int(column(tally)[s]) for tally in tallies)
 
     def mean_ms(column: Callable[[StageTally], Whole]) -> float | None:
-        return sum(int(column(tally)[s]) for tally in tallies) / starts / MILLISECOND if starts else None
-
-    def number_of(column: Callable[[StageTally], Whole]) -> int:
-        return sum(int(column(tally)[s]) for tally in tallies)
+        return number(column) / starts / MILLISECOND if starts else None
 
     hits = number(lambda t: t.hits)
     calls, sends, hedges = number(lambda t: t.calls), number(lambda t: t.sends), number(lambda t: t.hedges)
@@ -164,7 +161,8 @@ def _stage(recorders: Sequence[Recorder], s: int, totals: Totals | None = None) 
         items_mean=number(lambda t: t.items) / starts if starts else None,
         queue_mean=sum(int(r.waiting_ns[s]) for r in recorders) / time,
         queue_max=max(int(r.most_waiting[s]) for r in recorders),
-        staleness_ms=number_of(lambda t: t.age_sum) / hits / MILLISECOND if stage.cache_keys and hits else None,
+        staleness_ms=number(lambda t: t.age_sum) / hits / MILLISECOND if stage.cache_keys and hits else None,
+        calls=calls,
         calls_per_s=calls / time * SECOND,
         hit_ratio=(hits + coalesced) / looked_up if cached and looked_up else None,
         error_share=number(lambda t: t.errors) / starts if starts else None,
@@ -316,9 +314,9 @@ def _measures(plan: Plan, recorder: Recorder) -> dict[str, float | None]:
             f"{name}_visits_rate": stage.arrivals_per_s,
             f"{name}_calls_rate": stage.calls_per_s,
             f"{name}_error_share": stage.error_share,
-            f"{name}_fallback_share": _of_calls(stage.fallbacks, stage, seconds),
-            f"{name}_time_out_share": _of_calls(stage.time_outs, stage, seconds),
-            f"{name}_left_out_share": _of_calls(stage.left_out, stage, seconds),
+            f"{name}_fallback_share": _of_calls(stage, stage.fallbacks),
+            f"{name}_time_out_share": _of_calls(stage, stage.time_outs),
+            f"{name}_left_out_share": _of_calls(stage, stage.left_out),
             f"{name}_staleness": None if stage.staleness_ms is None else stage.staleness_ms / 1000,
             f"{name}_utilisation": stage.utilisation,
             f"{name}_hit_ratio": stage.hit_ratio,
@@ -326,10 +324,9 @@ def _measures(plan: Plan, recorder: Recorder) -> dict[str, float | None]:
     return measures
 
 
-def _of_calls(number: int, stage: StageResult, seconds: float) -> float | None:
+def _of_calls(stage: StageResult, number: int) -> float | None:
     """As a share of the calls of the stage."""
-    calls = stage.calls_per_s * seconds
-    return number / calls if calls else None
+    return number / stage.calls if stage.calls else None
 
 
 def _notes(plan: Plan, recorders: Sequence[Recorder], stages: Sequence[StageResult]) -> list[str]:

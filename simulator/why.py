@@ -193,7 +193,7 @@ def attribution(plan: Plan, engine: Engine = "auto", progress: Progress = lambda
     first = replicate(plan, 0, chosen, measured, half(0), tick, slowest=offered - rank(offered, PERCENT) + 1)
     assert first.slowest is not None
     if not first.answered:
-        raise RunError("no measured request got an answer, so none can be explained; --why needs a run with answers")
+        raise RunError("no measured request got an answer, so none can be explained; make some of them succeed first")
     slow = _upto(first.slowest.found(), first.answered - rank(first.answered, PERCENT) + 1)
     second = replicate(plan, 0, chosen, measured, half(1), tick, traced=np.sort(slow.number))
     assert second.trace is not None
