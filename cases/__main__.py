@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from cases import files, fits
+from cases import files, fits, scenarios
 from cases.cli import Commands, case_options
 from cases.errors import StagecraftError
 from cases.sheets import judged_claims, sheet_json, sheet_text
@@ -45,6 +45,7 @@ def check(cases: tuple[str, ...]) -> None:
         try:
             case = files.open_case(reference)
             counts = f"{_count(len(case.stages), 'stage')}, {_count(len(case.estimates), 'estimate')}"
+            counts += f", {_count(len(case.scenarios), 'scenario')}" if case.scenarios else ""
             click.echo(f"{reference}: fine ({counts})")
             for line in fits.described(case):
                 click.echo(f"  {line}")
@@ -59,12 +60,12 @@ def check(cases: tuple[str, ...]) -> None:
 @case_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(case: str, design: str | None, sets: tuple[str, ...], as_json: bool) -> None:
-    """A case as in its file, with its design and changes applied."""
-    opened = files.open_case(case, design, sets)
+    """A case as in its file, with its design and changes applied, and the scenarios that match it."""
+    tree = scenarios.merged(files.open_case(case, design, sets))
     if as_json:
-        click.echo(json.dumps(files.as_json(opened.tree), indent=1, ensure_ascii=False))
+        click.echo(json.dumps(files.as_json(tree), indent=1, ensure_ascii=False))
     else:
-        click.echo(files.as_yaml(opened.tree), nl=False)
+        click.echo(files.as_yaml(tree), nl=False)
 
 
 @cli.command()

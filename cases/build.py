@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
-from cases import design, knobs, outcomes, path_check, sheet_check
+from cases import changing, design, knobs, outcomes, path_check, scenario_check, sheet_check, stage_check
 from cases.errors import CaseError, DesignError, Problem, not_among, shown
 from cases.explain import explained, path_of
 from cases.fields import Reading
-from cases.references import References, point, read_sheet
-from cases.spec import MOST_COUNTS, Case, Knob
+from cases.references import References, entries, point, read_sheet
+from cases.spec import MOST_COUNTS, Case, Knob, Scenario
 from cases.texts import Texts
 from cases.tree import Tree
 from estimators.errors import FormulaError
@@ -19,7 +20,7 @@ from estimators.units import Dimension, Quantity, Range, Units
 
 MOST_TRIED = 5_000_000  # characters of formulas to compute while a file is checked
 
-__all__ = ["apply", "build", "design_changes", "path_of"]
+__all__ = ["apply", "build", "check_scenario", "design_changes", "path_of"]
 
 
 def build(tree: Tree) -> Case:
@@ -67,15 +68,18 @@ def _dimension(value: Quantity | Range) -> Dimension:
 
 def design_changes(case: Case, name: str) -> dict[str, str]:
     """The changes of a named design; 'baseline' is the case as written."""
+    from cases import scenarios  # a scenario is checked by applying changes: it stands above this file
+
     if name == "baseline":
         return {}
-    if name not in case.designs:
-        raise DesignError(not_among(name, "a design of this case", ["baseline", *case.designs]))
-    return dict(case.designs[name].changes)
+    designs = case.designs if name in case.designs else scenarios.designs(case)
+    if name not in designs:
+        raise DesignError(not_among(name, "a design of this case", ["baseline", *designs]))
+    return dict(designs[name].changes)
 
 
 def _built(tree: Tree, before: Case | None) -> Case:
-    """`build`; `before`: the case of which the tree is a change, whose designs and knobs were checked already."""
+    """`build`; `before`: the case of which the tree is a change; its designs, knobs and scenarios were tried out."""
     if not isinstance(tree, dict):
         raise CaseError([Problem("", "a case is a mapping; begin with 'format: 1'")])
     if too_many := list(_too_many(tree)):
@@ -95,13 +99,16 @@ def _built(tree: Tree, before: Case | None) -> Case:
         if before is None:
             problems += _unknown_paths(tree)
         raise CaseError(dict.fromkeys(problems)) from None
-    case.made_of(tree, texts, sheet)
+    case.made_of(tree, texts, sheet, before)
     if not problems:  # outcomes are computed with the sheet
         problems += outcomes.check(case)
     problems += path_check.check(case)
     if before is None:
-        problems += _too_much(case)
-        problems += _unknown_paths(tree) if problems else [*_check_designs(case), *_check_knobs(case)]
+        problems += [*_too_much(case), *stage_check.check_hot(case)]
+        checks = () if problems else (_check_designs, _check_knobs, _check_scenarios)
+        problems += _unknown_paths(tree) if problems else [one for check in checks for one in check(case)]
+    elif not problems and tree.get("scenarios") != before.tree.get("scenarios"):
+        problems += _check_scenarios(case)
     if problems:
         raise CaseError(dict.fromkeys(problems))
     return case
@@ -117,12 +124,14 @@ def _too_many(tree: Tree) -> Iterator[Problem]:
 
 
 def _too_much(case: Case) -> Iterator[Problem]:
-    """Each design and each end of a knob is tried out, which computes the sheet anew."""
+    """Each design, end of a knob and event is tried out, which computes the sheet anew."""
     length = sum(len(one.formula) for one in case.estimates.values())
-    trials = len(case.designs) + sum(len(knob.choices) or 2 for knob in case.knobs)
+    events = sum(len(one.events) + 1 for one in case.scenarios.values())
+    trials = len(case.designs) + sum(len(knob.choices) or 2 for knob in case.knobs) + events
     if length * trials > MOST_TRIED:
         yield Problem(
-            "estimates", f"{length:,} characters of formulas, and {trials} designs and ends of knobs; have fewer"
+            "estimates",
+            f"{length:,} characters of formulas, and {trials} designs, ends of knobs and events; have fewer",
         )
 
 
@@ -139,16 +148,17 @@ def _units(tree: Tree, problems: list[Problem]) -> Units:
     return Units(good)
 
 
-# -- designs and knobs: values of the case with other texts ------------------------------------------------------------
+# -- designs, knobs and scenarios: values of the case with other texts -------------------------------------------------
 
 
 def _changes(tree: Tree) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """The designs' changes with their places, as far as they have the right shape."""
-    designs = tree.get("designs")
-    for name, one in designs.items() if isinstance(designs, dict) else ():
+    """The changes of designs and of what contains scenarios, with their places, as far as they have the right shape."""
+    named: list[tuple[str, Any]] = [(f"designs.{name}", one) for name, one in entries(tree, "designs")]
+    named += [(f"scenarios.{name}.contained_by", one.get("contained_by")) for name, one in entries(tree, "scenarios")]
+    for where, one in named:
         changes = one.get("changes") if isinstance(one, dict) else None
         if isinstance(changes, dict) and all(isinstance(text, str) for text in changes.values()):
-            yield f"designs.{name}.changes", changes
+            yield f"{where}.changes", changes
 
 
 def _unknown_paths(tree: Tree) -> Iterator[Problem]:
@@ -244,3 +254,28 @@ def _check_choices(case: Case, where: str, knob: Knob) -> Iterator[Problem]:
     if now is None and not refused:
         own = knobs.written(case.tree, knob.path)
         yield Problem(f"{where}.choices", f"leave out the case's own {shown(own)}; add it")
+
+
+def _check_scenarios(case: Case) -> Iterator[Problem]:
+    for name, one in case.scenarios.items():
+        yield from check_scenario(case, name, one)
+        if one.contained_by is not None:
+            yield from _refused(case, f"scenarios.{name}.contained_by.changes", one.contained_by.changes)
+
+
+def check_scenario(case: Case, name: str, scenario: Scenario) -> Iterator[Problem]:
+    """What is wrong with the events of a scenario of this case."""
+    found = list(scenario_check.check(case, name, scenario))
+    yield from found
+    wrong = {problem.path for problem in found}
+    for i, event in enumerate(scenario.events):
+        where = f"scenarios.{name}.events.{i}"
+        if event.path is None or f"{where}.path" in wrong:
+            continue
+        try:
+            changes = changing.change(case, event)
+        except DesignError as error:
+            yield Problem(f"{where}.path", str(error))
+            continue
+        for problem in _refused(case, where, changes):
+            yield Problem(f"{where}.{'times' if event.to is None else 'to'}", problem.message)

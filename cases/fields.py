@@ -39,7 +39,6 @@ def wrong(message: str) -> PydanticCustomError:
 
 # -- what comes later -----------------------------------------------------------------------------------------------
 
-WORLD = "the world around the requests"
 SCALE = "speed, memory and scale"
 CASES = "six more cases"
 APP = "the app"
@@ -162,6 +161,7 @@ _RATE = Kind("a rate", "50 requests/s", _is_rate, 1e-6, 1e9, "between one in a m
 _RATE_OR_NONE = Kind("a rate", "50 requests/s", _is_rate, 0.0, 1e9, "between 0 and 1e9 per second")
 _SHARE = Kind("a share", "99.9 %", _is_plain, 0.0, 1.0, "between 0 and 1 (0 % and 100 %)")
 _FACTOR = Kind("a factor", "10", _is_plain, 1.0, 1_000.0, "between 1 and 1,000")
+_MULTIPLE = Kind("a factor", "3", _is_plain, 0.001, 1_000.0, "between 0.001 and 1,000")
 _EXPONENT = Kind("an exponent", "0.9", _is_plain, 0.0, 4.0, "between 0 (all alike) and 4")
 _TOKENS = Kind("a rate", "100 requests/s", _is_rate, 1e-6, 1e7, "between 1e-6 and 10 million per second")
 _CV = Kind("a coefficient of variation", "0.8", _is_plain, 0.01, 5.0, "between 0.01 and 5")
@@ -187,6 +187,7 @@ RateOrNone = Annotated[float, *_field(_RATE_OR_NONE)]
 Share = Annotated[float, *_field(_SHARE)]
 Variation = Annotated[float, *_field(_CV)]
 Factor = Annotated[float, *_field(_FACTOR)]
+Multiple = Annotated[float, *_field(_MULTIPLE)]  # may be less than 1
 Exponent = Annotated[float, *_field(_EXPONENT)]
 TokenRate = Annotated[float, *_field(_TOKENS)]  # per second
 Price = Annotated[float, *_field(_PRICE)]  # USD per second

@@ -15,14 +15,18 @@ from cases.nouns import Noun
 from cases.spec import Case
 
 
-def model_at(steps: Sequence[object]) -> type[BaseModel] | None:
-    """The model whose keys stand at a place; None where a value, a list or names of one's own stand."""
+def type_at(steps: Sequence[object]) -> Any:
+    """The type of what stands at a place; None if the language does not say."""
     annotation: Any = Case
     for step in steps:
         annotation = _inside(annotation, str(step))
-        if annotation is None:
-            return None
-    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    return annotation
+
+
+def model_at(steps: Sequence[object]) -> type[BaseModel] | None:
+    """The model whose keys stand at a place; None where a value, a list or names of one's own stand."""
+    found = type_at(steps)
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else None
 
 
 def has_short_form(steps: Sequence[object]) -> bool:

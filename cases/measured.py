@@ -1,15 +1,18 @@
-"""Measured times from a file beside a case: read once, when the case is, and put into it as `times`.
+"""What was measured, from a file beside a case: read once, when the case is, and put into it.
 
-So the case's tree stays inert and whole: a design, a key and a copy of the case hold what was measured, not where.
+Service times become `times`, recorded arrivals `arrivals`. So the case's tree stays inert and whole: a design, a key
+and a copy of the case hold what was measured, not where.
 """
 
 from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from cases import replay
 from cases.errors import Problem, shown
 from cases.service_spec import MOST_TIMES
 from cases.tree import Plain, Tree, key_of
@@ -25,12 +28,16 @@ _EXAMPLE = "a line with 'ms', then a number on each line; or '12.5 ms' on each l
 
 
 def with_times(tree: Any, folder: Path, problems: list[Problem]) -> Any:
-    """The tree with the measured times in place of the names of their files; what is wrong is added to `problems`."""
-    stages = tree.get("stages") if isinstance(tree, dict) else None
-    if not isinstance(stages, list) or not any("file" in _service(stage) for stage in stages):
+    """The tree with what was measured in place of the names of files; what is wrong is added to `problems`."""
+    if not isinstance(tree, dict):
         return tree
-    read = [_with_times(stage, f"stages.{key_of(stages, i)}", folder, problems) for i, stage in enumerate(stages)]
-    return {**tree, "stages": read}
+    stages, workload = tree.get("stages"), tree.get("workload")
+    if isinstance(stages, list) and any("file" in _service(stage) for stage in stages):
+        places = [f"stages.{key_of(stages, i)}.service" for i in range(len(stages))]
+        tree = {**tree, "stages": [_with_times(*one, folder, problems) for one in zip(stages, places, strict=True)]}
+    if isinstance(workload, dict) and "file" in workload and workload.get("kind") == "replay":
+        tree = {**tree, "workload": _in_place(workload, "arrivals", "workload", folder, problems, _RECORDED)}
+    return tree
 
 
 def _service(stage: Any) -> Tree:
@@ -39,25 +46,32 @@ def _service(stage: Any) -> Tree:
 
 
 def _with_times(stage: Any, path: str, folder: Path, problems: list[Problem]) -> Any:
-    service = dict(_service(stage))
+    service = _service(stage)
     if "file" not in service:
         return stage
-    name = service.pop("file")
+    return {**stage, "service": _in_place(service, "times", path, folder, problems, _MEASURED)}
+
+
+def _in_place(group: Tree, key: str, path: str, folder: Path, problems: list[Problem], kind: _Kind) -> Tree:
+    """The group with what its file holds at `key`; if that cannot be read, with something that can."""
+    group = dict(group)
+    name = group.pop("file")
     try:
-        times = [] if "times" in service else _read(name, folder)
-        if "times" in service:
-            raise _Unreadable("the times are said twice; leave 'file' or 'times' out")
+        if key in group:
+            raise _Unreadable(f"the {key} are said twice; leave 'file' or '{key}' out")
+        found = kind.read(_text(name, folder, kind.most_bytes), str(name))
     except _Unreadable as error:
-        problems.append(Problem(f"{path}.service.file", str(error)))
-        times = [Plain("1 ms"), Plain("2 ms")]  # so that the rest of the case is looked at
-    return {**stage, "service": {**service, "times": times}}
+        problems.append(Problem(f"{path}.file", str(error)))
+        found = kind.instead  # so that the rest of the case is looked at
+    return {**group, key: found}
 
 
 class _Unreadable(Exception):
-    """Why no times could be read."""
+    """Why nothing could be read."""
 
 
-def _read(name: object, folder: Path) -> list[Plain]:
+def _text(name: object, folder: Path, most_bytes: int) -> str:
+    """The text of a file beside the case."""
     if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > LONGEST_NAME:
         raise _Unreadable(
             f"{shown(str(name))} is not the plain name of a file beside this one; write for example 'measured.csv'"
@@ -67,15 +81,25 @@ def _read(name: object, folder: Path) -> list[Plain]:
         if path.exists() and (path.is_symlink() or not path.is_file()):
             raise _Unreadable(f"{name} is not a plain file; copy the measurements to one")
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(most_bytes + 1)
     except OSError as error:
         raise _Unreadable(f"{name} cannot be read: {error.strerror}; it must stand beside the case file") from None
-    if len(data) > MOST_BYTES:
-        raise _Unreadable(f"{name} has more than {MOST_BYTES // 1024 // 1024} MiB; take a sample of it")
+    if len(data) > most_bytes:
+        raise _Unreadable(f"{name} has more than {most_bytes // 1024 // 1024} MiB; take a sample of it")
     try:
-        return _times(data.decode("utf-8-sig"), name)
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise _Unreadable(f"{name} is not UTF-8 text; save it as CSV") from None
+
+
+def _rows(text: str, name: str) -> list[Plain]:
+    """The lines of a file of recorded arrivals, looked at here for the sake of the file's name in messages."""
+    lines = text.splitlines()
+    try:
+        replay.read(tuple(lines))
+    except replay.UnreadableRowError as error:
+        raise _Unreadable(f"{name}:{error.line}: {error.message}") from None
+    return [Plain(line.strip()) for line in lines if line.strip()]
 
 
 def _times(text: str, name: str) -> list[Plain]:
@@ -118,3 +142,15 @@ def _time(cell: str, unit: str | None, place: str, units: Units) -> Plain:
     if given.value <= 0:
         raise _Unreadable(f"{place}: {shown(cell)} is no time that passes; leave it out")
     return Plain(text)
+
+
+class _Kind(NamedTuple):
+    """Files of one kind."""
+
+    read: Callable[[str, str], list[Plain]]  # of a text and the name of its file; raises _Unreadable
+    most_bytes: int
+    instead: list[Plain]  # of a file that cannot be read
+
+
+_MEASURED = _Kind(_times, MOST_BYTES, [Plain("1 ms"), Plain("2 ms")])
+_RECORDED = _Kind(_rows, 4 * MOST_BYTES, [Plain("time"), Plain("1")])

@@ -3,13 +3,16 @@
 Names in a formula are assumptions, estimates, paths, other outcomes, and *measures* of the run:
 
     offered_rate, answered_rate            the workload's noun per second (request/s where it names none)
-    share_completed, share_degraded, share_rejected, share_timed_out, share_failed    of the requests offered
+    good_rate                              answered in time for the first latency objective
+    share_completed, share_degraded, share_rejected, share_timed_out, share_failed, share_superseded
+                                           of the requests offered
     quality                                mean of the answers: 1 where nothing was replaced by a fallback
     latency_mean                           of the answered (s)
-    latency_p50, latency_p95, latency_p99, latency_p999     of all offered (s)
+    latency_p50, latency_p95, latency_p99, latency_p999     of all offered but the superseded (s)
     cost_rate                              USD/s
     STAGE_items                            mean items of a visit, in the noun that the stage is handed
     STAGE_visits_rate, STAGE_calls_rate    1/s: all that arrive; first attempts
+    STAGE_replicas_mean                    of those that were there
     STAGE_utilisation, STAGE_hit_ratio     shares; STAGE_staleness: of a cache with keys, the mean age served (s)
     STAGE_error_share                      of the services that started
     STAGE_fallback_share, STAGE_time_out_share, STAGE_left_out_share    times, per call
@@ -30,7 +33,7 @@ from estimators.formula import Formula, unknown_name
 from estimators.functions import FUNCTIONS
 from estimators.units import Quantity
 
-SHARES = ("share_completed", "share_degraded", "share_rejected", "share_timed_out", "share_failed", "quality")
+SHARES = tuple(f"share_{end}" for end in ("completed", "degraded", "rejected", "timed_out", "failed", "superseded"))
 LATENCIES = ("latency_mean", "latency_p50", "latency_p95", "latency_p99", "latency_p999")
 
 
@@ -47,8 +50,8 @@ def measures(case: Case) -> dict[str, Dimension]:
     """What a run of this case measures, and what each of it is."""
     units = case.units
     per_second, seconds = _rate(case), units.unit("s")[1]
-    found = {"offered_rate": per_second, "answered_rate": per_second}
-    found |= dict.fromkeys(SHARES, PLAIN) | dict.fromkeys(LATENCIES, seconds)
+    found = dict.fromkeys(("offered_rate", "answered_rate", "good_rate"), per_second)
+    found |= dict.fromkeys((*SHARES, "quality"), PLAIN) | dict.fromkeys(LATENCIES, seconds)
     if any(stage.price is not None for stage in case.stages):
         found["cost_rate"] = units.unit("USD/s")[1]
     for stage in case.stages:
@@ -56,7 +59,7 @@ def measures(case: Case) -> dict[str, Dimension]:
         found[f"{stage.name}_calls_rate"] = PER_SECOND
         found |= {f"{stage.name}_{what}_share": PLAIN for what in ("error", "fallback", "time_out", "left_out")}
         if not stage.endless:
-            found[f"{stage.name}_utilisation"] = PLAIN
+            found |= {f"{stage.name}_utilisation": PLAIN, f"{stage.name}_replicas_mean": PLAIN}
         if stage.cache is not None:
             found[f"{stage.name}_hit_ratio"] = PLAIN
             if stage.cache.hit_ratio is None:
@@ -65,12 +68,15 @@ def measures(case: Case) -> dict[str, Dimension]:
 
 
 def _rate(case: Case) -> Dimension:
-    """Requests per second, in the noun in which the workload counts them."""
-    load = case.tree.get("workload", {})
-    steps = load.get("steps")
-    text = load.get("rate") or (steps[0].get("rate") if steps else None)
-    written = point(case, text).dimension if text else PER_SECOND
-    return written if written.counts else case.units.unit("request/s")[1]
+    """Requests per second, in the noun in which the workload counts them, as written: a design may count otherwise."""
+    for one in (case, case.as_written):
+        load = one.tree.get("workload", {})
+        steps = load.get("steps")
+        text = load.get("rate") or load.get("to") or (steps[0].get("rate") if steps else None)
+        written = point(one, text).dimension if text and load.get("kind") != "sessions" else PER_SECOND
+        if written.counts:
+            return written
+    return case.units.unit("request/s")[1]
 
 
 def _items(case: Case, name: str) -> Dimension:
@@ -95,8 +101,9 @@ def _not_measured(case: Case, name: str) -> str | None:
     if name == "cost_rate":
         return "no stage states a 'price'"
     for stage in case.stages:
-        if name == f"{stage.name}_utilisation":
-            return f"'{stage.name}' serves everybody at once, so it has no utilisation"
+        if name in (f"{stage.name}_utilisation", f"{stage.name}_replicas_mean"):
+            what = "utilisation" if name.endswith("utilisation") else "replicas"
+            return f"'{stage.name}' serves everybody at once, so it has no {what}"
         if name == f"{stage.name}_hit_ratio":
             return f"'{stage.name}' has no 'cache'"
     return None

@@ -139,7 +139,7 @@ def needed(stage: Stage) -> list[str]:
 
 
 def _size(case: Case) -> Iterator[Problem]:
-    workers = sum(s.fleet * s.concurrency for s in case.stages if not s.endless)
+    workers = sum(s.most_replicas * s.concurrency for s in case.stages if not s.endless)
     if workers > MOST_WORKERS:
         yield Problem(
             "stages", f"{workers:,} workers in all; a run has at most {MOST_WORKERS:,}; make the fleet smaller"
@@ -211,7 +211,7 @@ def counts_visits(case: Case, stage: Stage) -> bool:
 
 
 def _counted(case: Case, noun: str) -> frozenset[str]:
-    return case.units.quantity(f"1 {noun}").dimension.counts if case.units.is_unit(noun) else frozenset()
+    return case.texts.quantity(f"1 {noun}").dimension.counts if case.units.is_unit(noun) else frozenset()
 
 
 def _kept_items(stage: Stage, handed: set[str]) -> Iterator[Problem]:

@@ -217,7 +217,7 @@ class Patience(Spread):
             raise wrong("percentiles or times say how long it is; leave 'mean' out")
         self._check_shape()
         if not self.says_its_size and self.mean is None:
-            raise wrong("a time-out has a 'mean'; write for example 'mean: 2 s'")
+            raise wrong(f"{article(self.WHAT)} has a 'mean'; write for example 'mean: 2 s'")
         return self
 
     @property

@@ -19,9 +19,10 @@ from cases.fields import (
     whole,
     wrong,
 )
-from cases.nouns import LaterWorld, Name, Noun, Prose, Title
+from cases.nouns import Name, Noun, Prose, Title
 from cases.service_spec import ServiceTime, Timeout
 from cases.words import Choice, Flag, Names, choice
+from cases.world_spec import Autoscaling
 
 MOST_KEYS = 2_000_000
 MOST_SHARDS = 1_000
@@ -414,14 +415,19 @@ class Stage(Noun):
     """somebody who looks at it"""
     price: Price | None = None
     """of one replica"""
-    autoscaling: LaterWorld = None
-    """replicas that follow the load"""
-    zones: LaterWorld = None
-    """where the replicas stand"""
+    autoscaling: Autoscaling | None = None
+    """replicas that follow the load; 'replicas' are there at first"""
+    start_delay: Span = 25.0
+    """from the decision until a new replica is ready, with a cold cache; 25 s unless said"""
+    zones: Names | None = None
+    """where the replicas stand, in turn; in all zones of the case unless said"""
+    hot: Share | None = None
+    """of the requests: those that ask for one and the same key, or with 'balancing: hash' go to the same replica"""
 
     @model_validator(mode="after")
     def _complete(self) -> Stage:
-        if self.replicas > 1 and self.balancing is None:
+        several = self.replicas > 1 or (self.autoscaling is not None and self.external is None and self.person is None)
+        if several and self.balancing is None:
             raise wrong(
                 "'balancing' must be said where there are several replicas; write for example 'balancing: least_of 2'"
             )
@@ -431,6 +437,11 @@ class Stage(Noun):
     def fleet(self) -> int:
         """Replicas, or desks."""
         return self.person.desks or 1 if self.person is not None else self.replicas
+
+    @property
+    def most_replicas(self) -> int:
+        """Replicas, those that autoscaling may add included; or desks."""
+        return self.fleet if self.autoscaling is None else max(self.fleet, self.autoscaling.most)
 
     @property
     def endless(self) -> bool:

@@ -3,21 +3,24 @@
 A case file is a tree of texts (`files`); `build.build` makes a `Case` of it or says everything that is wrong. Values
 are plain numbers in base units after that (seconds, 1/s, USD per second). Fields marked `Later...` are named in the
 schema and refused with a message until their behaviour exists. The nouns of the request path are in `serving` and
-`service_spec`.
+`service_spec`, those of the load in `workload_spec`, those of scenarios in `world_spec`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
-from cases.fields import WORLD, Duration, Percentile, Rate, RateOrNone, Share, Span, whole, wrong
-from cases.nouns import Date, LaterApp, LaterCases, LaterScale, LaterWorld, Name, Noun, Prose, Text, Title
-from cases.service_spec import Brought, ClassItems, Patience, ServiceTime, Spread
+from cases.fields import Duration, Percentile, Share, Span, whole, wrong
+from cases.nouns import Date, LaterApp, LaterCases, LaterScale, Name, Noun, Prose, Text, Title
+from cases.service_spec import ClassItems, Patience, ServiceTime, Spread
 from cases.serving import Cache, Client, Queue, Retries, Stage
 from cases.texts import Texts
 from cases.words import choice
+from cases.workload_spec import ClassSpec, RateStep, Workload
+from cases.world_spec import Scenario, Zones
 from estimators.sheet import Sheet
 from estimators.units import Units
 
@@ -41,14 +44,20 @@ __all__ = [
     "RateStep",
     "Retries",
     "RunSpec",
+    "Scenario",
     "ServiceTime",
     "Source",
     "Spread",
     "Stage",
     "Workload",
+    "Zones",
 ]
 
+T = TypeVar("T")
+
 MOST_COUNTS = 50
+MOST_DESIGNS = 100
+MOST_SCENARIOS = 50
 
 
 # -- the sheet --------------------------------------------------------------------------------------------------------
@@ -138,72 +147,6 @@ class Source(Noun):
 
 
 # -- the request path -------------------------------------------------------------------------------------------------
-
-
-class RateStep(Noun):
-    """A stretch of a schedule; the last one goes on."""
-
-    EXAMPLE = "{for: 10 s, rate: 50 requests/s}"
-
-    lasts: Duration = Field(alias="for")
-    """how long this stretch lasts"""
-    rate: RateOrNone
-    """arrivals per second in it; may be 0, but not in the last stretch"""
-
-
-class ClassSpec(Noun):
-    """One kind of request."""
-
-    EXAMPLE = "{name: paid, share: 20 %, priority: 1}"
-
-    name: Name
-    """as paths call it"""
-    label: Title | None = None
-    """as people call it"""
-    note: Prose | None = None
-    """what it is"""
-    share: Share
-    """of the requests, each at random; the shares of all classes add up to 1"""
-    priority: Annotated[int, *whole("a priority (1 is the most important)", 1, 9, "1")] = 1
-    """for queues in order of class; 1, the most important, unless said"""
-    items: Brought | None = None
-    """how many items it brings along"""
-
-
-class Workload(Noun):
-    """When requests come: at random at one rate (poisson), or at rates that change at set times (schedule)."""
-
-    EXAMPLE = "{kind: poisson, rate: 50 requests/s}"
-
-    kind: Annotated[
-        Literal["poisson", "schedule"],
-        *choice(
-            "workload",
-            ("poisson", "schedule"),
-            ("even", "bursty", "diurnal", "ramp", "spike", "replay", "closed", "sessions"),
-            WORLD,
-        ),
-    ]
-    """what the arrivals are like"""
-    rate: Rate | None = None
-    """of a poisson workload"""
-    steps: list[RateStep] | None = Field(default=None, min_length=1, max_length=1_000)
-    """of a schedule"""
-    classes: list[ClassSpec] = Field(default=[], max_length=9)
-    """kinds of request with their shares"""
-
-    @model_validator(mode="after")
-    def _complete(self) -> Workload:
-        if self.kind == "poisson" and (self.rate is None or self.steps is not None):
-            raise wrong("a poisson workload has a 'rate' and no 'steps'; write for example 'rate: 50 requests/s'")
-        if self.kind == "schedule" and (self.steps is None or self.rate is not None):
-            raise wrong("a schedule has 'steps' and no 'rate'; write for example '- {for: 10 s, rate: 50 requests/s}'")
-        if self.classes and abs(sum(one.share for one in self.classes) - 1.0) > 1e-6:
-            total = sum(one.share for one in self.classes)
-            raise wrong(f"the shares of the classes add up to {total:.6g}, not to 1; correct one of them")
-        if self.steps and self.steps[-1].rate == 0:
-            raise wrong("the last step goes on until the run ends, so its rate cannot be 0; end with a small rate")
-        return self
 
 
 class Objective(Noun):
@@ -351,6 +294,8 @@ class Case(Noun):
     """whoever sends them"""
     stages: list[Stage] = Field(min_length=1, max_length=64, examples=[f"[{Stage.EXAMPLE}]"])
     """the request path"""
+    zones: Zones | None = None
+    """places that fail as a whole"""
     answer_after: Name | None = None
     """the stage after which the user has the answer; all of them unless said"""
     objectives: list[Objective] = Field(default=[], max_length=20)
@@ -361,15 +306,15 @@ class Case(Noun):
     """how long a run is"""
     knobs: list[Knob] = Field(default=[], max_length=30)
     """values that a person would reach for"""
-    designs: dict[Name, Design] = Field(default={}, max_length=50)
+    designs: dict[Name, Design] = Field(default={}, max_length=MOST_DESIGNS)
     """named sets of changes"""
+    scenarios: dict[Name, Scenario] = Field(default={}, max_length=MOST_SCENARIOS)
+    """named faults and changes over time"""
     sources: dict[Name, Source] = Field(default={}, max_length=200)
     """where numbers were read"""
 
     cells: LaterScale = None
     """the fleet as so many independent copies"""
-    scenarios: LaterWorld = None
-    """named faults and changes over time"""
     lanes: LaterCases = None
     """streams, batch jobs and training beside the requests"""
     walkthrough: LaterApp = None
@@ -378,15 +323,30 @@ class Case(Noun):
     _tree: dict[str, Any] = PrivateAttr()
     _texts: Texts = PrivateAttr()
     _sheet: Sheet = PrivateAttr()
+    _written: Case | None = PrivateAttr()
+    _kept: dict[str, Any] = PrivateAttr(default_factory=dict)
 
-    def made_of(self, tree: dict[str, Any], texts: Texts, sheet: Sheet) -> None:
-        """Said once, by `build`, when all is known to be right."""
+    def made_of(self, tree: dict[str, Any], texts: Texts, sheet: Sheet, before: Case | None) -> None:
+        """Said once, by `build`, when all is known to be right. `before`: the case of which this one is a change."""
         self._tree, self._texts, self._sheet = tree, texts, sheet
+        self._written = None if before is None else before.as_written
 
     @property
     def tree(self) -> dict[str, Any]:
         """The texts it was made of: what a design changes and a file holds."""
         return self._tree
+
+    @property
+    def as_written(self) -> Case:
+        """The case before any design was applied."""
+        return self if self._written is None else self._written
+
+    def kept(self, name: str, make: Callable[[], T]) -> T:
+        """What was made of it once, by name: a case never changes."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        found: T = self._kept[name]
+        return found
 
     @property
     def units(self) -> Units:

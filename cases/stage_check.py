@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cases.errors import Problem, not_among
 from cases.serving import MOST_KEYS
-from cases.spec import Case, Stage
+from cases.spec import Case, Stage, Zones
 
 MOST_VISITS = 60_000  # of a request, every attempt and every copy made
 MOST_AT_ONCE = 2_000  # calls that one visit has under way
@@ -23,6 +23,8 @@ def check(case: Case) -> Iterator[Problem]:
             _nobody_answers(stage),
             _together(stage),
             _batch(stage, case.stages),
+            _scaled(stage),
+            _placed(stage, case),
             _between(stage, stages),
             _with_the_client(stage, case),
         )
@@ -31,6 +33,21 @@ def check(case: Case) -> Iterator[Problem]:
                 yield Problem(f"stages.{stage.name}.{key}" if key else f"stages.{stage.name}", message)
     yield from _visits(case)
     yield from _keys(case)
+
+
+def check_hot(case: Case) -> Iterator[Problem]:
+    """Hot keys where none can be. A rule for files: a design may well take away what they go by, as a remedy."""
+    for stage in case.stages:
+        if stage.hot is not None and (message := never_hot(case, stage)):
+            yield Problem(f"stages.{stage.name}.hot", message)
+
+
+def never_hot(case: Case, stage: Stage) -> str | None:
+    """Why no key can be hot at a stage; None if one can."""
+    hashed = stage.balancing is not None and stage.balancing.kind == "hash"
+    if hashed or asked_of(stage, {one.name: one for one in case.stages}) is not None:
+        return None
+    return "no key can be hot here; it needs a cache with 'keys', or 'balancing: hash'"
 
 
 def missed(stage: Stage, stages: dict[str, Stage]) -> list[Stage]:
@@ -42,12 +59,15 @@ def missed(stage: Stage, stages: dict[str, Stage]) -> list[Stage]:
 Found = Iterator[tuple[str, str]]
 
 
+_OF_MACHINES = ("replicas", "concurrency", "balancing", "autoscaling", "start_delay", "zones")
+
+
 def _own_fleet(stage: Stage) -> Found:
     """Others' systems and people have no replicas of ours."""
     if stage.external is not None and stage.person is not None:
         yield "person", "a stage is somebody else's system or a person; leave 'external' or 'person' out"
     elif stage.external is not None:
-        for key in ("replicas", "concurrency", "balancing", "queue"):
+        for key in (*_OF_MACHINES, "queue"):
             if key in stage.model_fields_set:
                 yield key, "is of our own machines, and this is somebody else's system; leave it out, or 'external'"
         if stage.external.errors is not None and stage.errors:
@@ -55,7 +75,7 @@ def _own_fleet(stage: Stage) -> Found:
         if stage.external.rate_limit is not None and stage.admission is not None:
             yield "admission", "the rate is limited twice; leave this out, or 'external.rate_limit'"
     elif stage.person is not None:
-        for key in ("replicas", "concurrency", "balancing"):
+        for key in _OF_MACHINES:
             if key in stage.model_fields_set:
                 yield (
                     key,
@@ -117,6 +137,30 @@ def _batch(stage: Stage, stages: list[Stage]) -> Found:
     for other in stages:
         if other.within == stage.name and other.hold:
             yield "batch", f"{other.name} holds the workers here, and a batch has one for many; leave one of them out"
+
+
+def _scaled(stage: Stage) -> Found:
+    scaling = stage.autoscaling
+    if scaling is not None and not scaling.least <= stage.replicas <= scaling.most:
+        yield (
+            "replicas",
+            f"{stage.replicas:,} at first, but autoscaling keeps from {scaling.least:,} to {scaling.most:,}; "
+            "begin with as many, or change its 'min' or 'max'",
+        )
+
+
+def _placed(stage: Stage, case: Case) -> Found:
+    """Where its replicas stand."""
+    if stage.zones is None:
+        return
+    if case.zones is None:
+        yield "zones", f"the case has no zones; leave it out, or add 'zones: {Zones.EXAMPLE}' to the case"
+        return
+    for name in dict.fromkeys(stage.zones):
+        if name not in case.zones.names:
+            yield "zones", not_among(name, "a zone of this case", case.zones.names)
+    if not stage.zones or len(set(stage.zones)) < len(stage.zones):
+        yield "zones", "name at least one zone, each once; all of the case's if this is left out"
 
 
 def _between(stage: Stage, stages: dict[str, Stage]) -> Found:
@@ -203,11 +247,11 @@ def _keys(case: Case) -> Iterator[Problem]:
             continue
         keys = said.cache.keys or 0
         total += keys if said is stage else 0
-        entries = keys * (stage.fleet if stage.cache.scope == "replica" else 1)
+        entries = keys * (stage.most_replicas if stage.cache.scope == "replica" else 1)
         if entries > MOST_ENTRIES:
             yield Problem(
                 f"stages.{stage.name}.cache.keys" if said is stage else f"stages.{stage.name}.cache",
-                f"{keys:,} keys in {stage.fleet:,} replicas' caches are {entries:,} entries to keep track "
+                f"{keys:,} keys in {stage.most_replicas:,} replicas' caches are {entries:,} entries to keep track "
                 f"of; at most {MOST_ENTRIES:,}: have fewer keys or replicas, or 'scope: shared'",
             )
     if total > MOST_ALL_KEYS:

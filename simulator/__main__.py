@@ -1,4 +1,4 @@
-"""`python -m simulator`: run, compare, validate."""
+"""`python -m simulator`: run, compare, arrivals, validate."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import math
 import sys
 import time
+from typing import Any
 
 import click
 
@@ -14,12 +15,17 @@ from cases.cli import Commands, case_options
 from cases.errors import RunError, shown
 from cases.fields import seconds
 from cases.files import open_case
+from cases.spec import Case
+from simulator.arrivals import command as arrivals
 from simulator.compare import Comparison
-from simulator.plan import MOST_REPLICATIONS, Engine, plan
-from simulator.report import report
+from simulator.plan import MOST_REPLICATIONS, Engine, Plan, plan
+from simulator.report import report, table, timeline_rows
+from simulator.results import SimulationResult
 from simulator.run import simulate, simulate_until
 from simulator.validate import command as validate
 from simulator.why import why
+from simulator.workload import nanoseconds
+from simulator.zone_loss import each_zone_down
 
 
 @click.group(cls=Commands)
@@ -28,10 +34,12 @@ def cli() -> None:
 
 
 cli.add_command(validate)
+cli.add_command(arrivals)
 
 
 @cli.command()
 @case_options
+@click.option("--scenario", metavar="NAME", help="What happens meanwhile: one of the case's scenarios.")
 @click.option("--seed", type=click.IntRange(0, 2**53), help="Luck; the same seed gives the same bytes.")
 @click.option("--replications", type=int, metavar="R", help="Independent repetitions, for the intervals.")
 @click.option("--requests", type=int, metavar="N", help="Measured requests of a replication.")
@@ -39,6 +47,8 @@ cli.add_command(validate)
 @click.option("--drain", metavar="TIME", help="How long to wait for the last measured requests, for example 30s.")
 @click.option("--precision", metavar="SHARE", help="As many replications as it takes, for example 5%.")
 @click.option("--engine", type=click.Choice(["auto", "simpy", "compiled"]), default="auto", show_default=True)
+@click.option("--timeline", metavar="TIME", help="Also the first replication over time, in such steps, for example 1s.")
+@click.option("--each-zone-down", "zone_by_zone", is_flag=True, help="As it stands, and with each zone lost in turn.")
 @click.option("--why", "explained", is_flag=True, help="Also say why p99 is high, and what 10 % more would change.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--require", is_flag=True, help="Exit with 3 unless every objective is met.")
@@ -46,6 +56,7 @@ def run(
     case: str,
     design: str | None,
     sets: tuple[str, ...],
+    scenario: str | None,
     seed: int | None,
     replications: int | None,
     requests: int | None,
@@ -53,6 +64,8 @@ def run(
     drain: str | None,
     precision: str | None,
     engine: Engine,
+    timeline: str | None,
+    zone_by_zone: bool,
     explained: bool,
     as_json: bool,
     require: bool,
@@ -62,30 +75,52 @@ def run(
     With --precision there are as many replications as it takes until the 95 % interval of the percentile that the first
     latency objective names (else p99) is at most that share of its value to either side: from 5 to 1000, or to
     --replications.
+
+    A --scenario lets things happen while the requests come, and says after each whether the system comes back.
     """
     opened = open_case(case, design, sets)
-    planned = plan(
-        opened,
-        seed=seed,
-        replications=replications,
-        requests=requests,
-        duration=None if duration is None else seconds(duration, "--duration"),
-        drain=None if drain is None else seconds(drain, "--drain", least=0.0),
-    )
-    if precision is None:
-        result = simulate(planned, engine, _Progress())
-    else:
+    step = None if timeline is None else nanoseconds(seconds(timeline, "--timeline"))
+
+    def planned(case: Case, scenario: str | None) -> Plan:
+        return plan(
+            case,
+            scenario=scenario,
+            seed=seed,
+            replications=replications,
+            requests=requests,
+            duration=None if duration is None else seconds(duration, "--duration"),
+            drain=None if drain is None else seconds(drain, "--drain", least=0.0),
+        )
+
+    def simulated(planned: Plan) -> SimulationResult:
+        if precision is None:
+            return simulate(planned, engine, _Progress(), timeline=step)
         most = MOST_REPLICATIONS if replications is None else replications
-        result = simulate_until(planned, _share(precision, "--precision"), most, engine, _Progress())
-    answer = why(planned, result, engine, _Progress()) if explained else None
-    if as_json:
-        more = {} if answer is None else {"attribution": answer.as_json()}
-        click.echo(json.dumps(result.as_json() | more, indent=1, ensure_ascii=False))
+        return simulate_until(planned, _share(precision, "--precision"), most, engine, _Progress(), timeline=step)
+
+    if zone_by_zone:
+        if scenario is not None or timeline is not None or explained:
+            raise RunError("--each-zone-down makes its own runs; leave out --scenario, --timeline and --why")
+        runs = each_zone_down(opened, lambda case, scenario: simulated(planned(case, scenario)))
+        results = [one.result for one in runs]
+        text = "\n".join([opened.title, *table([one.row() for one in runs])])
+        click.echo(_json([one.as_json() for one in runs]) if as_json else text)
     else:
-        click.echo(report(opened, result))
-        if answer is not None:
-            click.echo(f"\n{answer.report(opened)}")
-    if require and any(objective.met is not True for objective in result.objectives):
+        chosen = planned(opened, scenario)
+        result = simulated(chosen)
+        results = [result]
+        answer = why(chosen, result, engine, _Progress()) if explained else None
+        series = None if step is None else result.timeline
+        if as_json:
+            more = {} if series is None else {"timeline": series.as_json()}
+            more |= {} if answer is None else {"attribution": answer.as_json()}
+            click.echo(_json(result.as_json() | more))
+        else:
+            parts = [report(opened, result)]
+            parts += [] if series is None else ["", *table(timeline_rows(series))]
+            parts += [] if answer is None else ["", answer.report(opened)]
+            click.echo("\n".join(parts))
+    if require and any(objective.met is not True for one in results for objective in one.objectives):
         sys.exit(3)
 
 
@@ -93,6 +128,7 @@ def run(
 @click.argument("case")
 @click.option("--a", "first", required=True, metavar="NAME", help="A design; 'baseline' is the case as written.")
 @click.option("--b", "second", required=True, metavar="NAME", help="The design to compare with it.")
+@click.option("--scenario", metavar="NAME", help="What happens meanwhile, to both.")
 @click.option("--seed", type=click.IntRange(0, 2**53), help="Luck, the same for both.")
 @click.option("--replications", type=int, metavar="R", help="Independent repetitions, for the intervals.")
 @click.option("--requests", type=int, metavar="N", help="Measured requests of a replication.")
@@ -102,6 +138,7 @@ def compare(
     case: str,
     first: str,
     second: str,
+    scenario: str | None,
     seed: int | None,
     replications: int | None,
     requests: int | None,
@@ -110,13 +147,15 @@ def compare(
 ) -> None:
     """Two designs on the same luck: differences with paired intervals."""
     opened = open_case(case)
-    results = []
-    for name in (first, second):
-        design = apply(opened, design_changes(opened, name))
-        planned = plan(design, seed=seed, replications=replications, requests=requests)
-        results.append(simulate(planned, engine, _Progress()))
+    one, other = (apply(opened, design_changes(opened, name)) for name in (first, second))
+    planned = plan(one, scenario=scenario, seed=seed, replications=replications, requests=requests)
+    results = [simulate(p, engine, _Progress()) for p in (planned, planned.redesigned(other))]
     comparison = Comparison.of(first, second, *results)
-    click.echo(json.dumps(comparison.as_json(), indent=1, ensure_ascii=False) if as_json else comparison.report())
+    click.echo(_json(comparison.as_json()) if as_json else comparison.report())
+
+
+def _json(shown: Any) -> str:
+    return json.dumps(shown, indent=1, ensure_ascii=False)
 
 
 def _share(text: str, option: str) -> float:

@@ -13,8 +13,8 @@ from typing import Any
 
 from cases import outcomes
 from cases.errors import RunError
-from simulator.report import milliseconds
-from simulator.results import Interval, SimulationResult
+from simulator.report import milliseconds, recovery_text
+from simulator.results import Interval, Recovery, SimulationResult
 
 FIGURES = ("mean", "p50", "p95", "p99", "p999", "availability")
 
@@ -84,12 +84,16 @@ class Comparison:
     outcomes: dict[str, Difference]
     cost: tuple[float | None, float | None]  # USD per hour
     keys: tuple[str, str]
+    scenario: str | None = None
+    recovery: tuple[tuple[Recovery, ...], tuple[Recovery, ...]] = ((), ())  # by event, of a and of b
 
     @classmethod
     def of(cls, first: str, second: str, a: SimulationResult, b: SimulationResult) -> Comparison:
-        """Compare two results of the same case, seed and number of replications (RunError otherwise)."""
-        if (a.case, a.seed, a.replications) != (b.case, b.seed, b.replications):
-            raise RunError("two results can be compared when case, seed and replications are the same; run both again")
+        """Compare two results of the same case, scenario, seed and number of replications (RunError otherwise)."""
+        if (a.case, a.scenario, a.seed, a.replications) != (b.case, b.scenario, b.seed, b.replications):
+            raise RunError(
+                "two results can be compared when case, scenario, seed and replications are the same; run both again"
+            )
         return cls(
             case=a.case,
             a=first,
@@ -105,18 +109,22 @@ class Comparison:
             },
             cost=(a.cost_usd_per_hour, b.cost_usd_per_hour),
             keys=(a.key, b.key),
+            scenario=a.scenario,
+            recovery=(a.recovery, b.recovery),
         )
 
     @property
     def cost_difference(self) -> float | None:
-        """USD per hour, b - a: no luck is in it."""
+        """USD per hour, b - a: no luck is in it, but for replicas that follow the load."""
         a, b = self.cost
         return None if a is None or b is None else b - a
 
     def as_json(self) -> dict[str, Any]:
         """What `simulator compare --json` prints; a difference is b - a."""
+        recovery = dict(zip("ab", ([one.as_json() for one in each] for each in self.recovery), strict=True))
         return {
             "case": self.case,
+            **({} if self.scenario is None else {"scenario": self.scenario, "recovery": recovery}),
             "a": self.a,
             "b": self.b,
             "keys": {"a": self.keys[0], "b": self.keys[1]},
@@ -129,7 +137,11 @@ class Comparison:
 
     def report(self) -> str:
         """For reading in a terminal."""
-        lines = [f"{self.b} against {self.a}: {self.replications} replications on the same luck (seed {self.seed})"]
+        scenario = "" if self.scenario is None else f" in {self.scenario}"
+        luck = f"{self.replications} replications on the same luck (seed {self.seed})"
+        lines = [f"{self.b} against {self.a}{scenario}: {luck}"]
+        for name, recovery in zip((self.a, self.b), self.recovery, strict=True):
+            lines += [f"  {name}: {recovery_text(one)}" for one in recovery]
         lines += [f"  {d.sentence(self.b)}" for d in (*self.differences, *self.outcomes.values())]
         if self.cost_difference is not None:
             more = self.cost_difference

@@ -1,6 +1,6 @@
 """The control plane: SimPy owns the clock of every run.
 
-Control processes observe (and, later, change) the request plane at their instants and never in between. With the
+Control processes observe and change the request plane at their instants and never in between. With the
 reference plane the requests' events are in the same environment; with the compiled plane the environment advances
 the kernel up to each control instant before it goes there. So control is written once.
 """
@@ -11,26 +11,49 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
+import numpy as np
 import simpy
 
 from cases.errors import RunError
 from simulator import draws, service
+from simulator.effects import Effects
+from simulator.fleet import Fleet
 from simulator.machine import Ints
 from simulator.measure import Recorder
-from simulator.plan import WALL_SECONDS, Plan, Window
+from simulator.plan import LONGEST, WALL_SECONDS, Plan, Window, window
 from simulator.plane import EventLimitReachedError, RequestPlane
 from simulator.requests_simpy import SimPyRequests
-from simulator.workload import ArrivalStream
+from simulator.users import UserStream
+from simulator.workload import SECOND, ArrivalStream, Closed
+from simulator.world import fleets as world_fleets
+from simulator.world import processes
 
 STEPS = 240  # control instants until the window closes,
 REQUESTS_A_STEP = 100_000  # or more of them, so that a long run can be cancelled in an instant
+
+LOOK_UP = (1 << 15) - 1  # steps of the environment between two looks at the wall clock, less one
 
 Progress = Callable[[float], None]
 """Told the share of the work that is done; may raise to cancel the run."""
 Tick = Callable[[], None]
 
 
-class KernelEnvironment(simpy.Environment):
+class Clock(simpy.Environment):
+    """An environment that looks up now and then, however busy control is: a desk may open and close each nanosecond."""
+
+    def __init__(self, tick: Tick = lambda: None) -> None:
+        super().__init__(initial_time=0)
+        self._tick, self._steps = tick, 0
+
+    def step(self) -> None:
+        """Run the next event."""
+        self._steps += 1
+        if self._steps & LOOK_UP == 0:
+            self._tick()
+        super().step()
+
+
+class KernelEnvironment(Clock):
     """An environment whose requests live in a kernel."""
 
     plane: RequestPlane
@@ -45,38 +68,46 @@ def environment(
     plan: Plan, replication: int, engine: str, limit: int, tick: Tick, traced: Ints | None = None
 ) -> tuple[simpy.Environment, RequestPlane]:
     """The clock and the request plane of one replication. `traced`: numbers of the requests to trace."""
-    arrivals = ArrivalStream(plan.network.profile, plan.run.seed, replication)
-    machine = plan.network.machine
+    machine, seed = plan.network.machine, plan.run.seed
+    closed = machine.users.number > 0
+    arrivals = UserStream(seed, replication) if closed else ArrivalStream(plan.load, seed, replication)
     if engine == "simpy":
-        env = simpy.Environment(initial_time=0)
+        env = Clock(tick)
         return env, SimPyRequests(env, machine, arrivals, traced=traced, limit=limit, tick=tick)
     from simulator.requests_compiled import CompiledRequests  # numba takes its time to import
 
-    kernel = KernelEnvironment(initial_time=0)
+    kernel = KernelEnvironment(tick)
     kernel.plane = CompiledRequests(machine, arrivals, traced=traced, limit=limit, tick=tick)
     return kernel, kernel.plane
 
 
-def surroundings(env: simpy.Environment, plane: RequestPlane, plan: Plan, replication: int) -> None:
-    """Start what happens around the requests by itself: slow periods, outages, opening hours."""
-    network = plan.network
+def surroundings(env: simpy.Environment, plane: RequestPlane, plan: Plan, replication: int) -> dict[int, Fleet]:
+    """Start what happens around the requests: by itself (slow periods, outages, opening hours), and in the scenario.
+
+    Gives the fleets of the stages that have replicas.
+    """
+    network, world = plan.network, plan.world
+    effects = Effects(plane, network.machine)
 
     def periods(stage: int, purpose: str, every: int, lasts: int) -> Iterator[tuple[int, int]]:
         name = draws.name_hash(f"{network.names[stage]} {purpose}")
         return service.periods(plan.run.seed, replication, name, every, lasts)
 
     def slow(stage: int, times: float) -> Callable[[bool], None]:
-        return lambda on: plane.set_factor(stage, times if on else 1.0)
+        return lambda on: effects.slow(stage, times, on)
 
     def out(stage: int) -> Callable[[bool], None]:
-        return lambda on: plane.set_outage(stage, on)
+        return lambda on: effects.outage(stage, on)
 
     for s in network.slow_periods:
         env.process(_now_and_then(env, periods(s.stage, "slow", s.every, s.lasts), slow(s.stage, s.times)))
     for o in network.outages:
         env.process(_now_and_then(env, periods(o.stage, "out", o.every, o.lasts), out(o.stage)))
     for h in network.hours:
-        env.process(_opening_hours(env, plane, h.stage, h.open, h.of))
+        env.process(_opening_hours(env, effects, h.stage, h.open, h.of))
+    fleets = world_fleets(env, plane, network.machine, world)
+    processes(env, plane, world, fleets, effects)
+    return fleets
 
 
 def _now_and_then(
@@ -90,14 +121,14 @@ def _now_and_then(
 
 
 def _opening_hours(
-    env: simpy.Environment, plane: RequestPlane, stage: int, opened: int, of: int
+    env: simpy.Environment, effects: Effects, stage: int, opened: int, of: int
 ) -> Generator[simpy.Event, Any, None]:
     """Open for the first part of each day; who is being served when it closes is served to the end."""
     while opened < of:
         yield env.timeout(opened)
-        plane.pause(stage, True, int(env.now))
+        effects.pause(stage, True, int(env.now))
         yield env.timeout(of - opened)
-        plane.pause(stage, False, int(env.now))
+        effects.pause(stage, False, int(env.now))
 
 
 def check_wall(started: float) -> None:
@@ -107,28 +138,88 @@ def check_wall(started: float) -> None:
 
 
 def observe(
-    env: simpy.Environment, plane: RequestPlane, plan: Plan, recorder: Recorder, progress: Progress
+    env: simpy.Environment,
+    plane: RequestPlane,
+    plan: Plan,
+    fleets: dict[int, Fleet],
+    recorder: Recorder,
+    progress: Progress,
+    step: int | None,
 ) -> Generator[simpy.Event, Any, None]:
-    """Sample the run, open and close the measuring window, and end it (R9)."""
+    """Sample the run, open and close the measuring window, and end it (R9). `step`: of the timeline, if one is said."""
     window = recorder.window
-    step = max(1, -(-window.end // max(STEPS, window.last // REQUESTS_A_STEP)))
-    instants = sorted({*range(step, window.end, step), window.start, window.end} - {0})
+    look = max(1, -(-window.end // max(STEPS, window.last // REQUESTS_A_STEP)))
+    rows = range(step, window.end, step) if step else ()
+    instants = sorted({*range(look, window.end, look), *rows, window.start, window.end} - {0})
+
+    def paid(now: int) -> Ints:
+        """Replica-time that is paid for, by stage (ns)."""
+        stages = enumerate(plan.network.machine.stages[:-1])
+        return np.array([fleets[s].paid(now) if s in fleets else stage.replicas * now for s, stage in stages])
+
+    before = paid(0)
     if window.start == 0:
         recorder.open(0, plane)
     for instant in instants:
         yield env.timeout(instant - env.now)
         if instant == window.start:
             recorder.open(instant, plane)
+            before = paid(instant)
         if instant == window.end:
             recorder.close(instant, plane)
+            recorder.paid_ns = (paid(instant) - before).tolist() if plan.world.moves_replicas else None
         recorder.sample(instant, plane)
         progress(instant / window.end)
     now, drained = window.end, window.end + plan.run.drain
     while recorder.unfinished and now < drained:
-        now = min(now + step, drained)
+        now = min(now + look, drained, *((now - now % step + step,) if step else ()))
         yield env.timeout(now - env.now)
         recorder.sample(now, plane)
         progress(1.0)
+
+
+def window_of(plan: Plan, replication: int, engine: str, tick: Tick) -> Window:
+    """What a replication measures. In a closed loop, where arrivals depend on answers, it is run once to find out."""
+    if not isinstance(plan.load, Closed):
+        return window(plan.load, plan.run, replication, tick)
+    return _found_by_running(plan, replication, engine, tick)
+
+
+def _found_by_running(plan: Plan, replication: int, engine: str, tick: Tick) -> Window:
+    run, warm_up = plan.run, plan.run.warm_up
+    requests = run.requests or 0
+    if run.span is not None:
+        until, wanted = run.span[1] + 1, 0
+    else:
+        until, wanted = SECOND // 1000 + (warm_up or 0), requests + -(-requests // 10) + 1
+    limit = plan.event_limit(Window(0, max(wanted, round(plan.load.expected(until))), 0, until))
+    env, plane = environment(plan, replication, engine, limit, tick)
+    surroundings(env, plane, plan, replication)
+    ended: list[Ints] = []
+    while True:
+        try:
+            env.run(until=until)
+        except EventLimitReachedError:
+            raise RunError(f"the users did not bring {wanted or 'one'} requests within {limit:,} events") from None
+        ended.append(np.stack(plane.take_ended()[:2]))
+        arrivals = np.concatenate([*ended, np.stack(plane.under_way()[:2])], axis=1)
+        times = np.sort(arrivals[1])
+        if run.span is not None:
+            start, end = run.span
+            first, last = np.searchsorted(times, (start, end)).tolist()
+            if first == last:
+                raise RunError(f"no request arrives in {(end - start) / SECOND:g} s after the warm-up; measure longer")
+            return Window(first, last, start, end)
+        first = -(-requests // 10) if warm_up is None else int(np.searchsorted(times, warm_up))
+        last = first + requests
+        if len(times) > last:
+            start = int(times[first]) if warm_up is None else warm_up
+            return Window(first, last, start, max(int(times[last]), start + 1))
+        if until > LONGEST:
+            raise RunError(
+                f"the users send only {len(times):,} requests in ten years; measure fewer, or say a duration"
+            )
+        until *= 2
 
 
 def replicate(
@@ -140,17 +231,20 @@ def replicate(
     tick: Tick,
     slowest: int = 0,
     traced: Ints | None = None,
+    step: int | None = None,
 ) -> Recorder:
     """Run one replication to its end. `tick` is called every so many events; it may raise, as `progress` may.
 
-    The recorder remembers so many of the `slowest` requests, and the trace of the requests `traced` (their numbers).
+    The recorder remembers so many of the `slowest` requests, and the trace of the requests `traced` (their numbers);
+    `step` (ns) is that of the timeline, if one is wanted.
     """
     limit = plan.event_limit(window)
     env, plane = environment(plan, replication, engine, limit, tick, traced)
-    surroundings(env, plane, plan, replication)
-    recorder = Recorder(plan, window, keep_timeline=replication == 0, replication=replication, slowest=slowest)
+    fleets = surroundings(env, plane, plan, replication)
+    recorder = Recorder(plan, window, keep_timeline=replication == 0, step=step, slowest=slowest)
     try:
-        env.run(until=env.process(observe(env, plane, plan, recorder, progress)))
+        rows = step if replication == 0 else None  # the timeline is the first replication's
+        env.run(until=env.process(observe(env, plane, plan, fleets, recorder, progress, rows)))
     except EventLimitReachedError as reached:
         recorder.cut_short(reached.at, plane, limit)
     recorder.finish(plane, traced=traced is not None)

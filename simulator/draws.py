@@ -30,8 +30,9 @@ MULTIPLIER_2 = 0x94D049BB133111EB
 # Purposes: what a draw is for.
 GAP, SERVICE, CACHE = 1, 2, 3
 KEY, ERROR, SILENT, WHEN, TIMEOUT, JITTER, CLASS, ITEMS, HASH = 4, 5, 6, 7, 8, 9, 10, 11, 12
-PERIOD = 13
-ROUTE = 16  # ROUTE + j is the j-th choice of `least_of`
+PERIOD, THINK, HOT = 13, 14, 15
+ROUTE = 16  # ROUTE + j is the j-th choice of `least_of`; at most 16 of them
+ZONE = 32
 
 OCTAVES, CELLS = 40, 64
 EDGES = OCTAVES * CELLS + 1  # of one side; a table is the low side, then the high side

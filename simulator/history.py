@@ -1,19 +1,30 @@
 """A trace read as what it tells of: calls with their attempts, and the stages within a visit, settled or not.
 
-For `invariants` only, and written from the rules: it knows nothing of the planes. What a trace does not tell is None:
-who would have been tried again had there been budget, what ends a visit that nobody waits for, and what came first of
-two things of one instant.
+For `invariants` only, and written from the rules: it knows nothing of the planes. What control did it is told, and
+which request is a session's next. What a trace does not tell is None: who would have been tried again had there been
+budget, what ends a visit that nobody waits for, and what came first of two things of one instant.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from simulator.machine import ALWAYS, CANCEL_RUNNING, NEVER, NOBODY, UNLIMITED, Machine, MachineStage
+from simulator.acts import Acts
+from simulator.machine import (
+    ALWAYS,
+    CANCEL_NONE,
+    CANCEL_RUNNING,
+    NEVER,
+    NOBODY,
+    SHARED,
+    UNLIMITED,
+    Machine,
+    MachineStage,
+)
 from simulator.semantics import Trace, Visit, VisitEnd, visits
 
 FAILURES = (VisitEnd.REJECTED, VisitEnd.EXPIRED, VisitEnd.FAILED)
@@ -50,32 +61,32 @@ class Result(NamedTuple):
 class Call:
     """What a visit asks of a stage, or of one of its shards; the client's own has no owner."""
 
-    machine: Machine
+    acts: Acts
     stage: int
     owner: Visit | None
     deadline: int
     attempts: list[Attempt]
 
-    @property
-    def numbers(self) -> MachineStage:
-        """Of its stage."""
-        return self.machine.stages[self.stage]
+    def numbers(self, at: int) -> MachineStage:
+        """Of its stage, at an instant."""
+        return self.acts.numbers(self.stage, at)
 
     def backoff(self, attempt: int) -> tuple[int, int]:
         """The shortest and the longest wait after this attempt (from 0) has failed."""
-        numbers = self.numbers
+        numbers = self.numbers(self.attempts[attempt].failed)
         full = min(numbers.backoff << attempt, numbers.backoff_longest)
         return max(1, full - int(full * numbers.jitter)), max(1, full)
 
     @cached_property
     def result(self) -> Result:
         """What its attempts come to, if nobody interfered."""
-        last, numbers = self.attempts[-1], self.numbers
+        last = self.attempts[-1]
         if last.answered < NEVER:
             return Result(last.answered, True)
         failed = last.failed
         if failed == NEVER:
             return Result(NEVER)
+        numbers = self.numbers(failed)
         fallback = failed + numbers.fallback if numbers.fallback < NEVER else NEVER
         end = Result(fallback, True, failed) if fallback < NEVER else Result(failed, False, failed)
         if len(self.attempts) >= numbers.attempts or failed >= self.deadline:
@@ -98,8 +109,8 @@ class Settled(NamedTuple):
 class Part:
     """A stage within a visit."""
 
+    acts: Acts
     stage: int
-    numbers: MachineStage
     calls: list[Call]
     due: int | None = None  # when it was to be called; NEVER: not at all
     settled: Settled | None = None
@@ -111,18 +122,27 @@ class Part:
         return self.calls[0].attempts[0].send if self.calls else None
 
     @property
-    def conditional(self) -> bool:
-        """Whether a trace cannot tell that it should have been called."""
-        return self.numbers.when_threshold < ALWAYS or self.numbers.when_missed != NOBODY
+    def numbers(self) -> MachineStage:
+        """Of its stage, as it was built: those that control may change are asked for by time."""
+        return self.acts.machine.stages[self.stage]
 
-    def settle(self, over: int, horizon: int) -> Settled | None:
-        """From the results of its calls, if the visit that it is within ended at `over`."""
+    @property
+    def late(self) -> int:
+        """When it is too late; NEVER."""
+        return NEVER if self.sent is None else _later(self.sent, self.acts.numbers(self.stage, self.sent).late_after)
+
+    def conditional(self, at: int) -> bool:
+        """Whether a trace cannot tell that it should have been called at an instant."""
+        return self.acts.numbers(self.stage, at).when_threshold < ALWAYS or self.numbers.when_missed != NOBODY
+
+    def settle(self, over: int, horizon: int, waits: int) -> Settled | None:
+        """From the results of its calls, if the visit that it is within ended at `over`, and not before `waits`."""
         sure = [call.result for call in self.calls if call.result.sure]
         unsure = [call.result for call in self.calls if not call.result.sure]
         for one in sorted(unsure, key=lambda r: r.again_by):
             # Without budget, if it would have been tried again before the others could settle the stage.
             others = [r for r in unsure if r is not one]
-            if one.again_by < min(self._decide(sure + others).at, over):
+            if one.again_by < min(self._decide(sure + others).at, waits):
                 sure, unsure = [*sure, one], others
         settled = self._decide(sure)
         if any(r.failed_at < settled.at for r in unsure):
@@ -136,8 +156,7 @@ class Part:
         quorum = answers[numbers.quorum - 1] if len(answers) >= numbers.quorum else NEVER
         spare = numbers.shards - numbers.quorum
         hopeless = failures[spare] if len(failures) > spare else NEVER
-        assert self.sent is not None
-        late = self.sent + numbers.late_after if numbers.late_after < NEVER else NEVER
+        late = self.late
         at = min(quorum, hopeless, late)
         if at == NEVER:
             return Settled(NEVER)
@@ -178,8 +197,11 @@ class Scope:
 class History:
     """All calls and scopes of a trace."""
 
-    def __init__(self, machine: Machine, trace: Trace, horizon: int) -> None:
-        self.machine, self.horizon = machine, horizon
+    def __init__(
+        self, machine: Machine, trace: Trace, horizon: int, acts: Acts, superseded_by: Mapping[int, int]
+    ) -> None:
+        self.machine, self.horizon, self.acts = machine, horizon, acts
+        self._superseded_by = superseded_by
         self.rows = list(visits(trace))
         self.by_identity = {(v.request, v.visit): v for v in self.rows}
         self.arrivals: dict[int, int] = {}
@@ -196,10 +218,51 @@ class History:
             request, caller, stage, _ = key
             owner = self.by_identity.get((request, caller))
             deadline = self.arrivals[request] + machine.deadline
-            call = Call(machine, stage, owner, deadline, [Attempt(attempts[a]) for a in sorted(attempts)])
+            call = Call(acts, stage, owner, deadline, [Attempt(attempts[a]) for a in sorted(attempts)])
             self.calls[key] = call
             self._within[request, caller].append(call)
         self.scopes = {(s.owner.request, s.owner.visit): s for s in self._scopes()}
+
+    def superseded(self, request: int) -> int:
+        """When its user typed on, if it was under way then; NEVER."""
+        return self.arrivals.get(self._superseded_by.get(request, NOBODY), NEVER)
+
+    def arrival_of(self, v: Visit) -> int:
+        """The end of a visit's hop."""
+        return v.send + self.acts.numbers(v.stage, v.send).hop
+
+    def crossing(self, v: Visit) -> int:
+        """How much longer the way of a visit can be."""
+        numbers = self.machine.stages[v.stage]
+        return self.machine.zone_hop if numbers.zones and numbers.balancing != SHARED else 0
+
+    def lost(self, v: Visit) -> int:
+        """When a visit was lost on its way; NEVER."""
+        at = self.arrival_of(v)
+        return at if v.join < 0 and self.acts.numbers(v.stage, at).cut else NEVER
+
+    def crosses(self, v: Visit) -> bool:
+        """Whether a visit was on its way to another zone in the end; if it ended as its hop did, perhaps."""
+        came = self.arrival_of(v)
+        goes_on = v.outcome == VisitEnd.EXPIRED and self.machine.stages[v.stage].cancel == CANCEL_NONE
+        still = closed(v) >= came or goes_on
+        return v.join < 0 and came < self.horizon and still and self.crossing(v) > 0 and self.lost(v) == NEVER
+
+    def can_choose(self, stage: int, at: int) -> bool:
+        """Whether a visit finds a queue."""
+        return self.machine.stages[stage].balancing == SHARED or bool(self.acts.ready(stage, at))
+
+    def works_until(self, stage: int, place: int, since: int) -> int | None:
+        """When a replica with its own queue, draining since then, has worked off what it accepted; None: not told."""
+        until, numbers = since, self.machine.stages[stage]
+        accepted = [v for v in self.rows if v.stage == stage and v.replica == place]
+        for v in sorted(accepted, key=lambda v: v.join):
+            if v.join > until:
+                break
+            if v.start < 0 and (numbers.coalesce or (v.outcome == VisitEnd.EXPIRED and numbers.cancel == CANCEL_NONE)):
+                return None
+            until = max(until, closed(v) if v.start < 0 else NEVER if v.free < 0 else v.free)
+        return until
 
     def called_within(self, owner: Visit) -> list[Call]:
         """All calls of a visit."""
@@ -212,7 +275,7 @@ class History:
     def let_go(self, call: Call) -> int | None:
         """From when on nobody waits for it, if it has no result before; None: nobody knows."""
         if call.owner is None:
-            return NEVER
+            return self.superseded(call.attempts[0].copies[0].request)
         scope = self.scope_of(call)
         if scope is None or not scope.told:
             return None
@@ -246,32 +309,43 @@ class History:
         unaware = owner.outcome == VisitEnd.EXPIRED and self.machine.stages[owner.stage].cancel != CANCEL_RUNNING
         if not (goes_on or unaware):
             return self._read(owner, opened, within, owner.answer, True)
-        scope = self._read(owner, opened, within, self.horizon, False)
+        scope = self._read(owner, opened, within, self.horizon, False, opened)
+        latest = min(
+            [self.horizon, self.acts.death(owner), *(p.fails for p in scope.parts.values() if p.fails is not None)]
+        )
+        scope = self._read(owner, opened, within, latest, False)
         fails, answers = scope.fails, scope.answers
         if fails is None or answers is None:
             return scope
-        return self._read(owner, opened, within, min(fails, answers, self.horizon), True)
+        return self._read(owner, opened, within, min(fails, answers, latest), True)
 
-    def _read(self, owner: Visit, opened: int, within: list[int], over: int, told: bool) -> Scope:
+    def _read(
+        self, owner: Visit, opened: int, within: list[int], over: int, told: bool, waits: int | None = None
+    ) -> Scope:
+        """If it was over then at the latest; `waits`: until when it surely went on, then unless said."""
         scope = Scope(owner, opened, over, told)
         calls: dict[int, list[Call]] = defaultdict(list)
         for call in self.called_within(owner):
             calls[call.stage].append(call)
-        numbers = self.machine.stages
         for stage in within:
-            part = Part(stage, numbers[stage], calls[stage])
+            part = Part(self.acts, stage, calls[stage])
+            before = [other for other in scope.parts.values() if stage in other.numbers.successors]
             scope.parts[stage] = part
-            before = [scope.parts[s] for s in within if stage in numbers[s].successors]
             part.due = _due(part, before) if before else opened
             if part.calls:
-                part.settled = part.settle(over, self.horizon)
-            elif part.due is not None and part.conditional and part.due <= over and part.due < self.horizon:
+                part.settled = part.settle(over, self.horizon, over if waits is None else waits)
+            elif part.due is not None and part.conditional(part.due) and part.due <= over and part.due < self.horizon:
                 part.settled = Settled(part.due)
             elif part.due is not None and (part.due >= over or part.due >= self.horizon):
                 part.settled = Settled(NEVER)
         for part in scope.parts.values():
             part.fails = _fails(part, [scope.parts[s] for s in part.numbers.successors])
         return scope
+
+
+def _later(at: int, by: int) -> int:
+    """So much later; NEVER later is never."""
+    return at + by if by < NEVER else NEVER
 
 
 def _due(part: Part, before: list[Part]) -> int | None:

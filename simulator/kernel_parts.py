@@ -15,17 +15,19 @@ from numba.extending import intrinsic
 
 from simulator import draws, histogram, kernel_cache
 from simulator.kernel_state import NONE, SLOT, WORD_BITS, Number, Records, Row
-from simulator.machine import LRU, MILLION, MOST_TOKENS, NEVER, UNLIMITED, Ints
+from simulator.machine import ABSENT, DRAINING, LRU, MILLION, MOST_TOKENS, NEVER, UNLIMITED, Ints
+from simulator.plane import LONGEST_SERVICE
+from simulator.semantics import ID_BITS
 
 kernel_cache.keep_by_content()
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-ID_BITS = 60
 ID = (1 << ID_BITS) - 1
 WORD = (1 << WORD_BITS) - 1
 
 # Keys stay uint64: numba makes float64 of uint64 with int64.
+HOT_DRAW = np.uint64(draws.HOT)
 U0, U1, U4, U5, U6, U11, U27, U30, U31, U32, U56, U63 = (
     np.uint64(i) for i in (0, 1, 4, 5, 6, 11, 27, 30, 31, 32, 56, 63)
 )
@@ -124,6 +126,22 @@ def bin_of(value: int) -> Number:
     zeros = leading_zeros(unsigned)
     shift = WIDE - zeros if zeros < WIDE else U0
     return (shift << BITS) + (unsigned >> shift)
+
+
+@compiled
+def asked_key(thresholds: draws.Keys, stage: Row, request_key: np.uint64, shard: Number, key_draw: np.uint64) -> Number:
+    """The key that a request asks a stage's cache for; of each shard another. The hottest was nobody's favourite."""
+    own = mix(request_key, visit_word(stage.key_hash, shard, 0, 0))
+    if stage.hot_threshold and happens(own, HOT_DRAW, stage.hot_threshold):
+        return SLOT(stage.cache_keys - 1)
+    return key_of(thresholds, stage.first_key, stage.cache_keys, mix(own, key_draw))
+
+
+@inlined
+def rounded(time: float) -> Number:
+    """R13: to whole nanoseconds, at least one."""
+    exact = time + 0.5
+    return LONGEST_SERVICE if exact > LONGEST_SERVICE else max(1, np.int64(exact))
 
 
 # -- events -----------------------------------------------------------------------------------------------------------
@@ -247,6 +265,44 @@ def give_idle(queue: Row, idle: draws.Keys, worker: Number) -> None:
     word = place >> SLOT(6)
     idle[queue.first_word + np.uint64(word)] |= U1 << np.uint64(place & SLOT(63))
     queue.low_word = min(queue.low_word, word)
+
+
+@compiled
+def dismiss(queue: Row, idle: draws.Keys, first: int, last: int) -> int:
+    """Take the idle ones among workers `first` to `last` (excluded) from their queue; how many they were."""
+    gone = 0
+    for worker in range(first, last):
+        place = np.uint64(worker) - np.uint64(queue.first_worker)
+        word = queue.first_word + (place >> U6)
+        bit = U1 << (place & np.uint64(63))
+        if idle[word] & bit:
+            idle[word] &= ~bit
+            gone += 1
+    queue.idle -= gone
+    queue.load += gone
+    return gone
+
+
+@compiled
+def leave_staff(stage: Row, replica: Row, workers: int, now: int) -> None:
+    """Workers of a replica are there no longer; without any it is absent."""
+    replica.staff -= workers
+    stage.staffed -= workers
+    stage.staffed_low += (now & WORD) * workers
+    stage.staffed_high += (now >> WORD_BITS) * workers
+    if replica.staff == 0:
+        if replica.state == DRAINING:
+            stage.draining -= 1
+        replica.state = ABSENT
+
+
+@compiled
+def leave_if_done(stage: Row, replica: Row, queue: Row, idle: draws.Keys, now: int) -> None:
+    """A replica with a queue of its own that drains: when it has worked that off, and its workers rest."""
+    if replica.state == DRAINING and queue.length == 0 and queue.idle == replica.staff:
+        first = int(queue.first_worker)
+        dismiss(queue, idle, first, first + stage.concurrency)
+        leave_staff(stage, replica, replica.staff, now)
 
 
 @inlined

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator import draws, histogram
-from simulator.machine import MOST_TOKENS, NEVER, Ints, Machine, MachineStage
+from simulator.machine import ABSENT, MOST_TOKENS, NEVER, READY, SHARED, Ints, Machine, MachineStage
 from simulator.plane import StageTally
 from simulator.semantics import Visit
 
@@ -32,7 +32,7 @@ HOP_LANE, TIME_OUT_LANE, HEDGE_LANE, LATE_LANE, BATCH_LANE = (SLOT(i) for i in r
 
 SUMS = [name for name in StageTally._fields if name.endswith("_sum")]
 COUNTS = [name for name in StageTally._fields if name not in (*SUMS, "waits", "calls")]  # and `calls_made`
-_GRAPH = ("first_calls", "successors", "name_hash", "key_hash", "jitter")  # kept elsewhere, or of another type
+_GRAPH = ("first_calls", "successors", "zones", "name_hash", "key_hash", "jitter")  # kept elsewhere, or of another type
 
 
 def _records(wide: str, slots: str = "", keys: str = "", floats: str = "") -> np.dtype[Any]:
@@ -44,9 +44,9 @@ def _records(wide: str, slots: str = "", keys: str = "", floats: str = "") -> np
 
 
 CLOCK = _records(
-    "now events sure checkpoint stopped first measuring traced answer_after deadline",
+    "now events sure checkpoint stopped first measuring traced answer_after deadline zones zone_hop think active",
     "arrival arrivals pending ended rows agenda done classes stages parts calls client most longest_tow "
-    "free_request free_requests free_visit free_visits free_timer free_timers free_scope free_scopes",
+    "free_request free_requests free_visit free_visits free_timer free_timers free_scope free_scopes think_table",
 )
 EVENT = _records("time key", "slot lane")  # key: kind | request | visit, the order within an instant (R6)
 TIMED = _records("time key", "slot next")
@@ -54,7 +54,7 @@ LANE = _records("last_time last_key", "busy head tail")  # busy: its first is in
 ITEM = _records("identity", "act slot worker")  # of the agenda
 REQUEST = _records(
     "number arrival deadline items quality",
-    "outcome visits open_visits kind level degraded scope next",
+    "outcome visits open_visits kind level degraded scope user next",
     "key",
 )
 SCOPE = _records("", "owner request unsettled held under_way live users next")
@@ -63,22 +63,26 @@ CALL = _records("identity", "first second scope part stage shard attempt state p
 VISIT = _records(
     "identity send join due start end free answer batch items service",
     "request call scope stage queue replica worker next prev outcome reason place measured "
-    "level attempt copy shard caller hit missed cached_key members towed last_towed tows",
+    "level attempt copy shard caller zone hit missed cached_key members towed last_towed tows",
     "key",
 )
 QUEUE = _records("length load chosen", "idle low_word first_word first_worker replica first_list stage")
 WAITERS = _records("", "head tail")  # of one level of a queue
 CACHE = _records("", "size head tail first")
 ENTRY = _records("written", "prev next fetching")
+REPLICA = _records("staff", "state zone", floats="factor")  # by place; staff: workers that are there
+USER = _records("asked", "asleep", "key")  # of a closed loop
+SESSION = _records("number", "request")  # the last request of the session at this place
 CLASS = _records("level items", "table", "below")
 ENDED = _records("number arrival end outcome kind quality")
 STAGE = _records(
     " ".join(name for name in MachineStage._fields if name not in _GRAPH)
-    + " held_calls last_calls levels tat tokens hedge_tokens probe_at turn chosen paused outage "
-    + "calls_made waiting busy most_waiting waiting_low waiting_high busy_low busy_high "
+    + " held_calls last_calls levels tat tokens hedge_tokens probe_at turn chosen paused shared draining uneven "
+    + "calls_made joined waiting busy staffed most_waiting waiting_low waiting_high busy_low busy_high staffed_low "
+    + "staffed_high zone_count "
     + " ".join(COUNTS + [f"{name}_{half}" for name in SUMS for half in ("low", "high")]),
-    "queues first_queue caches first_cache part first_call first_followed last_followed first_called last_called "
-    "results",
+    "queues first_queue first_replica ready caches first_cache part first_call first_followed last_followed "
+    "first_called last_called results",
     "name_hash key_hash failures",
     "jitter factor",
 )
@@ -90,6 +94,12 @@ class State(NamedTuple):
     clock: Records  # shape (1,)
     arrival_times: Ints
     arrival_keys: draws.Keys
+    arrival_kinds: Ints
+    arrival_items: Ints
+    arrival_sessions: Ints
+    arrival_keystrokes: Ints
+    session: Records
+    user: Records
     heap: Records  # EVENT
     timer: Records  # TIMED: the lanes' places
     lane: Records  # shape (LANES x stages,)
@@ -101,6 +111,8 @@ class State(NamedTuple):
     queue: Records
     waiters: Records
     idle: draws.Keys  # a bit for each worker, from the queue's `first_word` on
+    replica: Records  # from the stage's `first_replica` on, by place
+    ready: Records  # slots; from there on, too: the queues of those that are ready, in the order of their places
     cache: Records
     entry: Records
     stage: Records
@@ -122,6 +134,8 @@ def state(machine: Machine, keep_trace: bool, traced: Ints | None, room: int) ->
     clock["traced"] = keep_trace or traced is not None
     clock["answer_after"], clock["deadline"] = machine.answer_after, machine.deadline
     clock["classes"], clock["stages"], clock["client"] = len(machine.classes), len(machine.stages), machine.client
+    clock["zones"], clock["zone_hop"], clock["think"] = machine.zones, machine.zone_hop, machine.users.think
+    clock["think_table"] = machine.users.table if machine.users.table >= 0 else NONE
     called = [[s for s in machine.stages if s.caller == index] for index in range(len(machine.stages))]
     parts = max(len(within) for within in called)
     calls = max(sum(s.shards for s in within) for within in called)
@@ -130,6 +144,7 @@ def state(machine: Machine, keep_trace: bool, traced: Ints | None, room: int) ->
     for pool in ("request", "visit", "timer", "scope"):
         clock[f"free_{pool}"] = NONE
     queue, waiters, idle = _queues(machine, stage)
+    replica, ready = _replicas(machine, stage)
     cache, entry = _caches(machine, stage)
     classes = np.zeros(len(machine.classes), dtype=CLASS)
     for row, kind in zip(classes, machine.classes, strict=True):
@@ -143,6 +158,12 @@ def state(machine: Machine, keep_trace: bool, traced: Ints | None, room: int) ->
         clock=clock,
         arrival_times=np.zeros(0, dtype=np.int64),
         arrival_keys=np.zeros(0, dtype=np.uint64),
+        arrival_kinds=np.zeros(0, dtype=np.int64),
+        arrival_items=np.zeros(0, dtype=np.int64),
+        arrival_sessions=np.zeros(0, dtype=np.int64),
+        arrival_keystrokes=np.zeros(0, dtype=np.int64),
+        session=np.zeros(0, dtype=SESSION),
+        user=np.zeros(0, dtype=USER),
         heap=np.zeros(room, dtype=EVENT),
         timer=np.zeros(0, dtype=TIMED),
         lane=lane,
@@ -154,6 +175,8 @@ def state(machine: Machine, keep_trace: bool, traced: Ints | None, room: int) ->
         queue=queue,
         waiters=waiters,
         idle=idle,
+        replica=replica,
+        ready=ready,
         cache=cache,
         entry=entry,
         stage=stage,
@@ -188,6 +211,20 @@ def grown(st: State, room: int) -> State:
     )
 
 
+def with_users(st: State, keys: draws.Keys) -> State:
+    """With more users, asleep, and room for what wakes them."""
+    more = np.zeros(len(keys), dtype=USER)
+    more["key"], more["asleep"] = keys, 1
+    users = np.concatenate([st.user, more])
+    heap = _longer(st.heap, int(st.clock["pending"][0]) + len(users) + int(st.clock["most"][0]))
+    return st._replace(user=users, heap=heap)
+
+
+def with_sessions(st: State, last: int) -> State:
+    """With places for sessions up to `last`."""
+    return st._replace(session=_longer(st.session, last + 1))
+
+
 def _longer(array: Any, least: int) -> Any:
     if least <= len(array):
         return array
@@ -217,9 +254,10 @@ def _stages(machine: Machine) -> Records:
     made["factor"], made["probe_at"] = 1.0, NEVER
     made["tokens"] = made["hedge_tokens"] = MOST_TOKENS
     made["levels"] = [1 + max(kind.level for kind in machine.classes) if s.by_level else 1 for s in stages]
+    made["shared"] = [s.balancing == SHARED for s in stages]
     made["queues"] = [0 if s.endless else s.queues for s in stages]
     made["first_queue"] = np.cumsum(made["queues"]) - made["queues"]
-    made["caches"] = [0 if not s.cache_keys else 1 if s.cache_shared or s.endless else s.replicas for s in stages]
+    made["caches"] = [0 if not s.cache_keys else 1 if s.cache_shared or s.endless else s.places for s in stages]
     made["first_cache"] = np.cumsum(made["caches"]) - made["caches"]
     place = 0
     for row, stage in zip(made, stages, strict=True):
@@ -239,23 +277,59 @@ def _stages(machine: Machine) -> Records:
 
 def _queues(machine: Machine, stage: Records) -> tuple[Records, Records, draws.Keys]:
     queues = stage["queues"].astype(np.int64)
-    per_queue = np.repeat([s.workers // s.queues for s in machine.stages], queues)
+    per_queue = np.repeat([s.places * s.concurrency // s.queues for s in machine.stages], queues)
     words = -(-per_queue // 64)
+    first_word = np.cumsum(words) - words
     levels = np.repeat(stage["levels"], queues)
     queue = np.zeros(len(per_queue), dtype=QUEUE)
-    queue["idle"] = per_queue
-    queue["load"] = -per_queue
-    queue["first_word"] = np.cumsum(words) - words
+    queue["first_word"] = first_word
     queue["stage"] = np.repeat(np.arange(len(queues)), queues)
     queue["replica"] = np.arange(len(queue)) - np.repeat(stage["first_queue"].astype(np.int64), queues)
     queue["first_worker"] = per_queue * queue["replica"]
     queue["first_list"] = np.cumsum(levels) - levels
     waiters = np.zeros(int(levels.sum()), dtype=WAITERS)
     waiters["head"] = waiters["tail"] = NONE
-    idle = np.full(int(words.sum()), draws.MASK, dtype=np.uint64)
-    if len(idle):
-        idle[np.cumsum(words) - 1] >>= ((64 - per_queue % 64) % 64).astype(np.uint64)
+    there = np.repeat([s.workers if s.balancing == SHARED else s.concurrency for s in machine.stages], queues)
+    early = np.repeat([s.balancing == SHARED for s in machine.stages], queues)
+    early |= queue["replica"] < np.repeat([s.replicas for s in machine.stages], queues)
+    resting = np.where(early, there, 0)
+    queue["idle"], queue["load"] = resting, -resting
+    # Of each word the bits of the workers that are there.
+    place = np.arange(int(words.sum())) - np.repeat(first_word, words)
+    bits = np.clip(np.repeat(resting, words) - 64 * place, 0, 64).astype(np.uint64)
+    idle = np.where(bits > 0, np.uint64(draws.MASK) >> (np.uint64(64) - np.maximum(bits, np.uint64(1))), np.uint64(0))
     return queue, waiters, idle
+
+
+def _replicas(machine: Machine, stage: Records) -> tuple[Records, Records]:
+    """Their places, and the queues of those that are ready; the first so many are."""
+    places = np.array([s.places for s in machine.stages], dtype=np.int64)
+    stage["first_replica"] = np.cumsum(places) - places
+    stage["zone_count"] = [len(s.zones) for s in machine.stages]
+    replica = np.zeros(int(places.sum()), dtype=REPLICA)
+    replica["factor"] = 1.0
+    ready = np.zeros(len(replica), dtype=SLOT)
+    for row, one in zip(stage, machine.stages, strict=True):
+        first = int(row["first_replica"])
+        if one.zones:
+            replica["zone"][first : first + one.places] = np.resize(one.zones, one.places)
+        if not one.endless:
+            replica["state"][first : first + one.replicas] = READY
+            replica["staff"][first : first + one.replicas] = one.concurrency
+            row["staffed"] = one.workers
+            enters(row, replica, ready)
+    return replica, ready
+
+
+def enters(stage: Row, replica: Records, ready: Records) -> None:
+    """Write down which replicas of a stage are ready."""
+    first = int(stage["first_replica"])
+    states = replica["state"][first : first + int(stage["places"])]
+    if not stage["shared"]:
+        found = np.flatnonzero(states == READY) + int(stage["first_queue"])
+        ready[first : first + len(found)] = found
+        stage["ready"] = len(found)
+    stage["draining"] = np.count_nonzero((states != READY) & (states != ABSENT))
 
 
 def _caches(machine: Machine, stage: Records) -> tuple[Records, Records]:

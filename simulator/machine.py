@@ -21,11 +21,13 @@ PASS_ON = -1  # `gives` of a stage that hands on the items it received
 NOBODY = -1  # a stage that is none
 MILLION = 1_000_000  # shares that are added up are whole millionths
 MOST_TOKENS = 10 * MILLION  # of a budget
+MOST_PROBES = 64  # draws of `balancing: hash` until a place is found whose replica is ready
 ALWAYS = (1 << 63) - 1  # a threshold that every draw, shifted right by one, stays below
 
 SHARED, RANDOM, ROUND_ROBIN, LEAST_OF, LEAST_OUTSTANDING, HASH = range(6)  # balancing
 CANCEL_NONE, CANCEL_WAITING, CANCEL_RUNNING = range(3)  # what becomes of attempts that nobody waits for any more
 LRU, FIFO = range(2)  # which entry a full cache drops
+ABSENT, READY, DRAINING = range(3)  # a replica's place: nobody there, in service, at work on what it has accepted
 
 
 class MachineStage(NamedTuple):
@@ -54,6 +56,7 @@ class MachineStage(NamedTuple):
 
     # the calling edge
     hop: int  # ns from sending to joining
+    cut: int  # 1: what is sent never arrives
     timeout: int  # ns from an attempt's sending, or its mean; NEVER
     timeout_table: int  # row of `tables`; NOBODY: always the same
     attempts: int  # at most, the first included
@@ -71,7 +74,9 @@ class MachineStage(NamedTuple):
     fallback_quality: int  # millionths
 
     # replicas and queues
-    replicas: int
+    replicas: int  # at first, in the lowest places
+    places: int  # for replicas, those that may come included
+    zones: tuple[int, ...]  # place p stands in zones[p % len(zones)]; empty: nowhere in particular
     concurrency: int  # workers of a replica
     endless: int  # 1: as many workers as there are visits, all called 0 (others' systems, the client)
     balancing: int
@@ -92,6 +97,7 @@ class MachineStage(NamedTuple):
     batch_size: int  # 1: no batches
     batch_wait: int  # ns
     error_threshold: int  # the service ends in an error if its draw is below
+    outage: int  # 1: every service ends in an error
     silent_threshold: int  # nobody ever answers if its draw is below
 
     # cache
@@ -105,16 +111,52 @@ class MachineStage(NamedTuple):
     cache_policy: int  # LRU, FIFO
     cache_shared: int  # 1: one for the stage, 0: one for each replica
     coalesce: int  # 1: misses of one key wait for the first
+    hot_threshold: int  # a request asks for the hottest key (or goes where all the hot ones go) if its draw is below
 
     @property
     def queues(self) -> int:
-        """One if shared, else one a replica."""
-        return 1 if self.balancing == SHARED else self.replicas
+        """One if shared, else one a place."""
+        return 1 if self.balancing == SHARED else self.places
 
     @property
     def workers(self) -> int:
-        """Of all replicas."""
+        """Of the replicas that are there at first."""
         return self.replicas * self.concurrency
+
+
+LIVE = frozenset(
+    [
+        "hop",
+        "cut",
+        "timeout",
+        "attempts",
+        "backoff",
+        "backoff_longest",
+        "jitter",
+        "retry_budget",
+        "hedge_after",
+        "hedge_budget",
+        "late_after",
+        "fallback",
+        "fallback_quality",
+        "gives",
+        "keeps",
+        "when_threshold",
+        "queue_limit",
+        "lifo_above",
+        "drop_expired",
+        "admission_interval",
+        "admission_burst",
+        "floor",
+        "per_item",
+        "error_threshold",
+        "outage",
+        "hit_threshold",
+        "hit_time",
+        "hot_threshold",
+    ]
+)
+"""The numbers of a stage that control may change while requests are under way; the others are the machine's build."""
 
 
 class RequestClass(NamedTuple):
@@ -123,6 +165,14 @@ class RequestClass(NamedTuple):
     below: int  # the class of a request is the first whose threshold is above its draw; ALWAYS for the last
     level: int  # 0 is the most important
     items: int  # that a request brings along, or their mean
+    table: int  # row of `tables`; NOBODY: always the same
+
+
+class Users(NamedTuple):
+    """A closed loop: each thinks, sends a request, waits for its end, and thinks again."""
+
+    number: int  # of them at first; 0: requests come by themselves
+    think: int  # ns, mean
     table: int  # row of `tables`; NOBODY: always the same
 
 
@@ -135,6 +185,9 @@ class Machine(NamedTuple):
     deadline: int  # ns from arrival, carried along; NEVER
     tables: NDArray[np.float64]  # quantile tables of mean 1, shape (tables, 2 * draws.EDGES)
     key_thresholds: NDArray[np.uint64]  # by key, cumulative popularity of 2^64, each cache's in its own slice
+    users: Users
+    zones: int  # how many there are; 0: none
+    zone_hop: int  # ns more for a call into another zone
 
     @property
     def client(self) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 from cases.path_check import counts_visits, in_order
 from cases.spec import Case, Client, Patience, Retries, ServiceTime, Stage, Workload
 from cases.stage_check import asked_of, missed
-from simulator import draws, service
+from simulator import draws, loads, service
 from simulator.machine import (
     ALWAYS,
     CANCEL_NONE,
@@ -38,8 +38,9 @@ from simulator.machine import (
     Machine,
     MachineStage,
     RequestClass,
+    Users,
 )
-from simulator.workload import SECOND, Profile
+from simulator.workload import SECOND, Load, nanoseconds
 
 CLIENT = "(client)"  # its name in keys: no stage can be called so
 EVERYBODY = "request"  # the one class of requests that have none
@@ -76,7 +77,7 @@ class Network(NamedTuple):
 
     names: tuple[str, ...]  # of the stages, in the machine's order, without the client
     machine: Machine
-    profile: Profile
+    load: Load
     cost_usd_per_hour: float | None  # None where the case states no prices
     class_names: tuple[str, ...] = (EVERYBODY,)
     slow_periods: tuple[SlowPeriods, ...] = ()
@@ -95,13 +96,16 @@ def resolve(case: Case) -> Network:
         classes=_classes(case.workload, tables),
         answer_after=NOBODY if case.answer_after is None else names.index(case.answer_after),
         deadline=_or_never(case.client.deadline),
+        users=_users(case.workload, tables),
         tables=tables.made(),
         key_thresholds=keys.made(),
+        zones=0 if case.zones is None else len(case.zones.names),
+        zone_hop=0 if case.zones is None else nanoseconds(case.zones.hop),
     )
     return Network(
         names=tuple(names),
         machine=machine,
-        profile=_profile(case.workload),
+        load=loads.offered(case.workload),
         cost_usd_per_hour=_cost(stages),
         class_names=tuple(one.name for one in case.workload.classes) or (EVERYBODY,),
         slow_periods=tuple(
@@ -120,11 +124,6 @@ def resolve(case: Case) -> Network:
             if person is not None and person.hours is not None
         ),
     )
-
-
-def nanoseconds(seconds: float) -> int:
-    """Seconds to whole nanoseconds."""
-    return round(seconds * SECOND)
 
 
 # -- tables -----------------------------------------------------------------------------------------------------------
@@ -189,6 +188,7 @@ def _stage(case: Case, stages: list[Stage], stage: Stage, tables: _Tables, keys:
         **_edge(stage.timeout, stage.retries, tables),
         **_second_tries(stage),
         **_fleet(stage),
+        zones=_zones(case, stage),
         **_queue(stage),
         **_service(case, stage, tables),
         **_cache(stage, {one.name: one for one in stages}, keys),
@@ -217,6 +217,7 @@ def _graph(stages: list[Stage], stage: Stage) -> _Part:
         "gives": PASS_ON if stage.gives is None else stage.gives.count,
         "keeps": UNLIMITED if stage.keeps is None else stage.keeps.count,
         "hop": nanoseconds(stage.hop),
+        "cut": 0,
     }
 
 
@@ -256,11 +257,20 @@ def _second_tries(stage: Stage) -> _Part:
 def _fleet(stage: Stage) -> _Part:
     return {
         "replicas": stage.fleet,
+        "places": stage.most_replicas,
         "concurrency": stage.concurrency,
         "endless": int(stage.endless),
         "balancing": SHARED if stage.balancing is None else _BALANCING[stage.balancing.kind],
         "choices": 0 if stage.balancing is None else stage.balancing.choices,
     }
+
+
+def _zones(case: Case, stage: Stage) -> tuple[int, ...]:
+    """Where its replicas stand, in turn; nowhere in particular where they are none of ours."""
+    if case.zones is None or stage.endless or stage.person is not None:
+        return ()
+    names = case.zones.names
+    return tuple(names.index(name) for name in (names if stage.zones is None else stage.zones))
 
 
 def _queue(stage: Stage) -> _Part:
@@ -295,6 +305,7 @@ def _service(case: Case, stage: Stage, tables: _Tables) -> _Part:
         "batch_size": 1 if batch is None else batch.size,
         "batch_wait": 0 if batch is None else _some(batch.wait),
         "error_threshold": _threshold(stage.errors if external is None else external),
+        "outage": 0,
         "silent_threshold": 0 if stage.person is None else _threshold(1.0 - stage.person.answers),
     }
 
@@ -312,6 +323,7 @@ def _cache(stage: Stage, stages: dict[str, Stage], keys: _Keys) -> _Part:
         "cache_policy": FIFO if cache is not None and cache.policy == "fifo" else LRU,
         "cache_shared": int(cache is not None and cache.scope == "shared"),
         "coalesce": int(cache is not None and cache.coalesce),
+        "hot_threshold": _threshold(stage.hot or 0.0),
     }
 
 
@@ -329,7 +341,7 @@ def _client(client: Client, stages: list[Stage], tables: _Tables) -> MachineStag
         **_graph([], nothing) | calls,
         **_edge(client.timeout, client.retries, tables),
         **_second_tries(nothing),
-        **_fleet(nothing) | {"endless": 1},
+        **_fleet(nothing) | {"endless": 1, "zones": ()},
         **_queue(nothing),
         **_NO_SERVICE,
         **_cache(nothing, {}, _Keys()),
@@ -344,8 +356,17 @@ _NO_SERVICE: _Part = {
     "batch_size": 1,
     "batch_wait": 0,
     "error_threshold": 0,
+    "outage": 0,
     "silent_threshold": 0,
 }
+
+
+def _users(workload: Workload, tables: _Tables) -> Users:
+    if workload.users is None or workload.think is None:
+        return Users(0, 0, NOBODY)
+    think = workload.think.as_service
+    table = NOBODY if think.kind == "constant" else tables.row(think)
+    return Users(workload.users, _some(service.mean(think)), table)
 
 
 def _classes(workload: Workload, tables: _Tables) -> tuple[RequestClass, ...]:
@@ -383,14 +404,6 @@ def _threshold(share: float) -> int:
 
 def _budget(share: float | None) -> int:
     return UNLIMITED if share is None else round(share * MILLION)
-
-
-def _profile(workload: Workload) -> Profile:
-    if workload.steps is None:
-        assert workload.rate is not None
-        return Profile.constant(workload.rate)
-    starts = itertools.accumulate((nanoseconds(step.lasts) for step in workload.steps[:-1]), initial=0)
-    return Profile(tuple(starts), tuple(step.rate for step in workload.steps))
 
 
 def _cost(stages: list[Stage]) -> float | None:

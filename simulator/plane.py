@@ -31,6 +31,8 @@ class StageTally(NamedTuple):
     refusals: Ints  # attempts that an open breaker turned away
     fallbacks: Ints
     left_out: Ints  # optional or late: a request went on without it, or without some of its shards
+    lost: Ints  # visits sent over a link that was cut
+    killed: Ints  # visits that a dying replica took along
     joins: Ints
     rejections: Ints  # after joining: no token, or no place in the queue
     starts: Ints
@@ -45,6 +47,9 @@ class StageTally(NamedTuple):
     waits: Ints  # shape (stages, histogram.BINS)
 
 
+COUNTS = tuple(name for name in StageTally._fields if name != "waits" and not name.endswith("_sum"))
+
+
 class EventLimitReachedError(Exception):
     """A plane processed as many events as it may; `at` is the time of the next one (ns)."""
 
@@ -54,7 +59,10 @@ class EventLimitReachedError(Exception):
 
 
 class RequestPlane(Protocol):
-    """Moves requests; control processes observe it and, between two instants, change it."""
+    """Moves requests; control processes observe it and, between two instants, change it.
+
+    What control does at an instant (`now`) comes before all request events of it.
+    """
 
     engine: str
 
@@ -66,14 +74,60 @@ class RequestPlane(Protocol):
     def advance(self, until: int) -> None:
         """Run all request events strictly before `until` ns."""
 
-    def measure(self, on: bool) -> None: ...
-    def set_factor(self, stage: int, factor: float) -> None: ...
-    def set_outage(self, stage: int, on: bool) -> None: ...
-    def pause(self, stage: int, on: bool, now: int) -> None: ...
-    def flush(self, stage: int) -> None: ...
+    # what control changes
+    def measure(self, on: bool) -> None:
+        """Visits that join from now on are (not) tallied; the largest queue is taken anew."""
+
+    def set(self, stage: int, field: str, value: float) -> None:
+        """From now on a stage has another one of its `machine.LIVE` numbers. The client is a stage, too."""
+
+    def set_factor(self, stage: int, factor: float) -> None:
+        """Services of a stage that start from now on take `factor` times as long."""
+
+    def slow(self, stage: int, place: int, factor: float) -> None:
+        """Services of one replica that start from now on take (besides) `factor` times as long."""
+
+    def pause(self, stage: int, on: bool, now: int) -> None:
+        """The workers of a stage start nothing (or go on)."""
+
+    def flush(self, stage: int) -> None:
+        """Caches forget everything."""
+
+    def start(self, stage: int, place: int, now: int) -> None:
+        """An absent replica is in service, with a cold cache; one that drains stays after all."""
+
+    def drain(self, stage: int, place: int, now: int) -> None:
+        """A replica accepts nothing more; it works off what it has accepted, then it is absent."""
+
+    def kill(self, stage: int, place: int, now: int) -> None:
+        """A replica is absent; what it works on, what it waits for and what waits in its queue fails."""
+
+    def set_users(self, count: int, now: int) -> None:
+        """So many users of a closed loop go on; those who come anew think first."""
+
+    # what control sees
+    def replicas(self, stage: int) -> Ints:
+        """ABSENT, READY or DRAINING, by place."""
+        ...
+
     def waiting(self) -> Ints: ...
     def most_waiting(self) -> Ints: ...
-    def integrals(self, now: int) -> tuple[Whole, Whole]: ...
+    def integrals(self, now: int) -> tuple[Whole, Whole, Whole]:
+        """Time integrals from 0 to now of visits waiting, workers busy and workers there, by stage (ns)."""
+        ...
+
+    def joined(self) -> Ints:
+        """Visits that have joined since time 0, by stage."""
+        ...
+
+    def counts(self) -> dict[str, Ints]:
+        """The counts of `StageTally` so far, by name."""
+        ...
+
     def take_ended(self) -> Ended: ...
+    def under_way(self) -> Ended:
+        """Requests that have not ended; `end` is NEVER."""
+        ...
+
     def tally(self) -> StageTally: ...
     def trace(self) -> Trace: ...

@@ -6,8 +6,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from cases import outcomes
-from cases.spec import Case
-from simulator.results import Interval, ObjectiveResult, SimulationResult, StageResult
+from cases.design import changed
+from cases.errors import DesignError
+from cases.scenarios import scenarios
+from cases.spec import Case, Stage
+from simulator.results import Interval, ObjectiveResult, Recovery, SimulationResult, StageResult
+from simulator.timeline import ENDS, MILLISECOND, Timeline
 
 SATURATED = 0.995
 A_FEW = 0.005  # of the requests: fewer that fail or are given up are not the story
@@ -67,7 +71,7 @@ def limit(case: Case, result: SimulationResult) -> str:
     """What breaks first: stages that lack capacity for what is offered, else who turns visits away, else who waits."""
     if lacking := _lacking(result):
         needs = [
-            f"{label_of(case, name)} needs {_count(need)} {_staff(case, name)} (has {case.stage(name).fleet:,})"
+            f"{label_of(case, name)} needs {_count(need)} {_staff(case, name)} (has {_there(result.stages[name])})"
             for name, need in lacking.items()
         ]
         more = f" and {len(needs) - 3} more stages" if len(needs) > 3 else ""
@@ -75,16 +79,17 @@ def limit(case: Case, result: SimulationResult) -> str:
     if retrying := _busy_with_second_tries(case, result):
         return retrying
     name, stage = max(result.stages.items(), key=lambda item: item[1].rejections)
-    if stage.rejections:
-        label, times = label_of(case, name), f"{stage.rejections:,} times"
-        if case.stage(name).queue.limit is None:
-            return f"{label} turns visits away: they come faster than it admits them ({times})."
-        return f"{label} turns visits away: its queue is full ({times})."
+    if stage.rejections > A_FEW * result.requests["offered"]:
+        why = _why_turned_away(case.stage(name), stage)
+        return f"{label_of(case, name)} turns visits away: {why} ({stage.rejections:,} times)."
     if failing := _failing(case, result):
         return failing
-    name, stage = max(result.stages.items(), key=lambda item: item[1].wait_mean_ms or 0.0)
+    name, stage = max(result.stages.items(), key=lambda item: item[1].lost)
+    if stage.lost > A_FEW * result.requests["offered"]:
+        return f"{label_of(case, name)} is cut off: {stage.lost:,} visits never reach it."
+    name, stage = max(result.stages.items(), key=lambda item: _wait_ms(item[1]))
     label, busy = label_of(case, name), busy_text(stage)
-    wait, mean = stage.wait_mean_ms, result.latency_ms["mean"].value
+    wait, mean = _wait_ms(stage), result.latency_ms["mean"].value
     if not wait:
         name, stage = max(result.stages.items(), key=lambda item: item[1].utilisation or 0.0)
         return f"Next to nobody waits; the busiest stage is {label_of(case, name)}, {busy_text(stage)}."
@@ -93,8 +98,29 @@ def limit(case: Case, result: SimulationResult) -> str:
     return f"The longest wait is at {label}, {busy}: {milliseconds(wait)} on average."
 
 
+def _wait_ms(stage: StageResult) -> float:
+    """Mean wait: of those who started, or by Little's law of all who came, whichever is longer."""
+    by_queue = stage.queue_mean / stage.arrivals_per_s * 1000 if stage.arrivals_per_s else 0.0
+    started = stage.wait_mean_ms or 0.0
+    # The queue of a window holds some who came before it, so that the two never agree to the last digit.
+    return by_queue if by_queue > 2 * started else started
+
+
+def _why_turned_away(stage: Stage, seen: StageResult) -> str:
+    limits = stage.external is not None and stage.external.rate_limit is not None
+    if stage.queue.limit is not None and seen.queue_max >= stage.queue.limit:
+        return "its queue is full"
+    return "they come faster than it admits them" if stage.admission is not None or limits else "no replica is there"
+
+
 def _staff(case: Case, name: str) -> str:
     return "replicas" if case.stage(name).person is None else "desks"
+
+
+def _there(stage: StageResult) -> str:
+    """'8', or '6.5 on average' where replicas came and went."""
+    assert stage.replicas_mean is not None, "a stage that lacks replicas has some"
+    return f"{_count(stage.replicas_mean)} on average" if stage.changed else f"{stage.replicas:,}"
 
 
 def _failing(case: Case, result: SimulationResult) -> str | None:
@@ -142,7 +168,12 @@ def _lacking(result: SimulationResult) -> dict[str, float]:
 
 
 def _rising(result: SimulationResult) -> bool:
-    """Whether requests wait for a stage without the capacity; they may go on without one whose queue is longer."""
+    """Whether requests wait for a stage without the capacity; they may go on without one whose queue is longer.
+
+    In a scenario what lacks capacity on average may long have it again; whether it comes back is said of each event.
+    """
+    if result.scenario is not None:
+        return False
     mean = result.latency_ms["mean"].value
     waits = (result.stages[name].wait_mean_ms for name in _lacking(result))
     return any(wait is None or mean is None or wait <= mean for wait in waits)
@@ -226,9 +257,9 @@ def _signed(change: float | None, text: Callable[[float], str]) -> str:
 
 
 def share_answered(result: SimulationResult) -> float:
-    """Completed and degraded requests of those offered."""
+    """Completed and degraded requests of those offered whose answer somebody waited for."""
     answered = result.requests["completed"] + result.requests["degraded"]
-    return answered / result.requests["offered"] if result.requests["offered"] else 0.0
+    return answered / result.awaited if result.awaited else 0.0
 
 
 def figure_rows(result: SimulationResult) -> list[dict[str, str]]:
@@ -282,7 +313,7 @@ def stage_rows(case: Case, result: SimulationResult) -> list[dict[str, str]]:
         busy = f"{percent(stage.utilisation)} ({load_word(stage.utilisation)})" if stage.utilisation is not None else ""
         row = {
             "Stage": label_of(case, name),
-            "Replicas": "" if stage.utilisation is None else f"{spec.fleet} x {spec.concurrency}",
+            "Replicas": "" if stage.replicas_mean is None else f"{_fleet(stage)} x {spec.concurrency}",
             "Busy": busy or busy_text(stage),
             "Arrivals/s": _count(stage.arrivals_per_s),
             "Mean wait": milliseconds(stage.wait_mean_ms),
@@ -299,9 +330,15 @@ def stage_rows(case: Case, result: SimulationResult) -> list[dict[str, str]]:
             "Refused": f"{stage.refusals:,}" if stage.refusals else "",
             "Fallbacks": f"{stage.fallbacks:,}" if stage.fallbacks else "",
             "Left out": f"{stage.left_out:,}" if stage.left_out else "",
+            "Lost": f"{stage.lost:,}" if stage.lost else "",
+            "Killed": f"{stage.killed:,}" if stage.killed else "",
         }
         rows.append(row)
     return [{column: text for column, text in row.items() if any(other[column] for other in rows)} for row in rows]
+
+
+def _fleet(stage: StageResult) -> str:
+    return _count(stage.replicas_mean) if stage.changed and stage.replicas_mean is not None else str(stage.replicas)
 
 
 def class_rows(case: Case, result: SimulationResult) -> list[dict[str, str]]:
@@ -311,7 +348,7 @@ def class_rows(case: Case, result: SimulationResult) -> list[dict[str, str]]:
         {
             "Class": labels.get(name, name),
             "Offered": f"{one.offered:,}",
-            "Answered": f"{one.answered / one.offered * 100:.4g} %" if one.offered else "–",
+            "Answered": f"{one.answered / one.awaited * 100:.4g} %" if one.awaited else "–",
             **{
                 p: milliseconds(interval.value) + (FEW if p in one.few else "")
                 for p, interval in one.latency_ms.items()
@@ -334,6 +371,85 @@ def outcome_rows(case: Case, result: SimulationResult) -> list[dict[str, str]]:
             }
         )
     return rows
+
+
+def timeline_rows(timeline: Timeline) -> list[dict[str, str]]:
+    """How the requests fared in each step, for a table; a column without any is left out.
+
+    Replicas are those there on average, of the stages where they come and go.
+    """
+    columns = {"Offered": timeline.offered, "In time": timeline.good}
+    columns |= {end.name.capitalize().replace("_", " "): timeline.ended[:, end] for end in ENDS}
+    rows = []
+    for i, end in enumerate(timeline.times.tolist()):
+        row = {"Until": milliseconds(end / MILLISECOND)}
+        row |= {name: f"{counts[i]:,}" for name, counts in columns.items() if counts.any()}
+        row |= {name: milliseconds(values[i]) for name, values in timeline.percentiles.items()}
+        rows.append(
+            row | {f"{timeline.names[s]} ×": f"{round(timeline.replicas[i, s], 1):,g}" for s in timeline.moving}
+        )
+    return rows
+
+
+# -- scenarios --------------------------------------------------------------------------------------------------------
+
+
+def what_happens(case: Case, result: SimulationResult) -> str:
+    """The scenario of the run in words: what it is called and what it does; '' without one."""
+    if result.scenario is None:
+        return ""
+    scenario = scenarios(case).get(result.scenario)
+    label = result.scenario if scenario is None or scenario.label is None else scenario.label
+    return label if scenario is None or scenario.note is None else f"{label}: {scenario.note}"
+
+
+def recovery_text(recovery: Recovery) -> str:
+    """'ranking loses 3 replicas at 10 s: goodput falls by 38 % for 14 s and is back 4.2 s after it'."""
+    lasts, at_once = recovery.until_s is None, recovery.until_s == recovery.at_s
+    what = f"{recovery.event} at {_seconds(recovery.at_s)}"
+    if recovery.depth is None or recovery.below_s is None:
+        return (
+            f"{what}: what that does to goodput is unknown; too few requests are measured before the first event, "
+            "or between two events"
+        )
+    if not recovery.below_s:
+        return f"{what}: goodput does not fall"
+    falls = f"{what}: goodput falls by {percent(recovery.depth)}"
+    if recovery.recovers is False:
+        return f"{falls} and does not recover within {_seconds(recovery.waited_s)}"
+    falls = f"{falls} for {_seconds(recovery.below_s)}"
+    value, low, high = recovery.recovery_s
+    if value is None:
+        return f"{falls}; the next event or the end of the run comes too soon to tell whether it is back"
+    after = "its beginning" if lasts else "it" if at_once else "its end"
+    back = f"{_seconds(value)} after {after}" if value else "before its end"
+    if low is not None and high is not None and low < high:
+        back += f" (95 % interval {_seconds(low)} to {_seconds(high)})"
+    some = recovery.recovered < recovery.replications
+    return f"{falls} and is back {back}" + (
+        f" in {recovery.recovered} of {recovery.replications} replications" if some else ""
+    )
+
+
+def containment(case: Case, result: SimulationResult) -> str:
+    """How to run what contains the scenario; '' where nothing is known to, or it is in place."""
+    scenario = None if result.scenario is None else scenarios(case).get(result.scenario)
+    if scenario is None or scenario.contained_by is None:
+        return ""
+    try:
+        if changed(case.tree, scenario.contained_by.changes) == case.tree:
+            return ""
+    except DesignError:
+        pass  # what it takes away has no value
+    label = scenario.contained_by.label
+    return f"Contained by{f' {label}' if label else ''}: `--design {result.scenario}_contained`"
+
+
+def _seconds(value: float) -> str:
+    return milliseconds(value * 1000)
+
+
+# -- the whole --------------------------------------------------------------------------------------------------------
 
 
 def label_of(case: Case, name: str) -> str:
@@ -366,7 +482,10 @@ def report(case: Case, result: SimulationResult) -> str:
     counts = ", ".join(f"{n:,} {name.replace('_', ' ')}" for name, n in result.requests.items() if n)
     lines = [
         case.title,
+        *filter(None, [what_happens(case, result)]),
         str(verdict(case, result)),
+        *(recovery_text(one) for one in result.recovery),
+        *filter(None, [containment(case, result)]),
         "",
         f"Requests: {counts} ({result.replications} replications, seed {result.seed})",
     ]

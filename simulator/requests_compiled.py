@@ -15,26 +15,29 @@ import numpy as np
 
 from simulator import draws, kernel_state
 from simulator.kernel_parts import (
+    HOT_DRAW,
     ID,
-    ID_BITS,
     U1,
     U11,
     WORD,
     admits,
     after_delay,
+    asked_key,
     below,
     bin_of,
     breaker_records,
     compiled,
     deposit,
+    dismiss,
     drop_first,
     enter,
     first_of,
     give_idle,
     happens,
     inlined,
-    key_of,
     leave,
+    leave_if_done,
+    leave_staff,
     look_up,
     may_hedge,
     may_retry,
@@ -42,6 +45,7 @@ from simulator.kernel_parts import (
     push,
     quantile,
     record,
+    rounded,
     take_idle,
     then,
     to_shed,
@@ -66,16 +70,21 @@ from simulator.kernel_state import (
     State,
 )
 from simulator.machine import (
+    ABSENT,
     ALWAYS,
     CANCEL_NONE,
     CANCEL_RUNNING,
+    DRAINING,
     HASH,
     LEAST_OF,
     LEAST_OUTSTANDING,
+    LIVE,
     MILLION,
+    MOST_PROBES,
     NEVER,
     NOBODY,
     PASS_ON,
+    READY,
     ROUND_ROBIN,
     Ints,
     Machine,
@@ -87,15 +96,18 @@ from simulator.semantics import (
     BATCH,
     FINISH,
     HEDGE,
+    ID_BITS,
     LATE,
     SEND,
     TIME_OUT,
+    WAKE,
     RequestEnd,
     Trace,
     VisitEnd,
     sorted_trace,
 )
-from simulator.visits import BACKING_OFF, CALLING, FALLING_BACK, IN_TOW, ON_THE_WAY, SETTLED, UNDER_WAY, WAITING
+from simulator.users import UserStream
+from simulator.visits import BACKING_OFF, CALLING, FALLING_BACK, IN_TOW, LOST, ON_THE_WAY, SETTLED, UNDER_WAY, WAITING
 from simulator.visits import SERVED as SERVICE
 from simulator.workload import ArrivalStream
 
@@ -111,7 +123,7 @@ DONE, MORE_ARRIVALS, MORE_ROOM, CHECKPOINT = range(4)
 JOIN, FREE, SERVED, ANSWER, FAIL, CANCEL, SKIP, CLOSE = (SLOT(i) for i in range(8))
 
 # Enums as plain numbers: numba compiles constants.
-IN_FLIGHT, COMPLETED, DEGRADED, REJECTED, TIMED_OUT, BROKEN = (int(e) for e in list(RequestEnd)[:6])
+IN_FLIGHT, COMPLETED, DEGRADED, REJECTED, TIMED_OUT, BROKEN, SUPERSEDED = (int(e) for e in RequestEnd)
 OPEN, ANSWERED, TURNED_AWAY, EXPIRED, FAILED, CANCELLED = (int(e) for e in VisitEnd)
 
 SERVICE_DRAW, CACHE_DRAW, KEY_DRAW, ERROR_DRAW, SILENT_DRAW, WHEN_DRAW, TIMEOUT_DRAW, JITTER_DRAW = (
@@ -120,8 +132,8 @@ SERVICE_DRAW, CACHE_DRAW, KEY_DRAW, ERROR_DRAW, SILENT_DRAW, WHEN_DRAW, TIMEOUT_
         draws.SERVICE, draws.CACHE, draws.KEY, draws.ERROR, draws.SILENT, draws.WHEN, draws.TIMEOUT, draws.JITTER,
     )
 )  # fmt: skip
-CLASS_DRAW, ITEMS_DRAW, HASH_DRAW, ROUTE_DRAW = (
-    np.uint64(purpose) for purpose in (draws.CLASS, draws.ITEMS, draws.HASH, draws.ROUTE)
+CLASS_DRAW, ITEMS_DRAW, HASH_DRAW, ROUTE_DRAW, THINK_DRAW, ZONE_DRAW = (
+    np.uint64(purpose) for purpose in (draws.CLASS, draws.ITEMS, draws.HASH, draws.ROUTE, draws.THINK, draws.ZONE)
 )
 
 
@@ -129,26 +141,42 @@ CLASS_DRAW, ITEMS_DRAW, HASH_DRAW, ROUTE_DRAW = (
 
 
 @inlined
-def arrive(st: State, now: int) -> Number:
-    """The new request's first visit: the client's."""
+def arrive(st: State, u: Number, now: int) -> Number:
+    """The new request's first visit: the client's. `u`: the user of a closed loop whose request it is."""
     clock = st.clock[0]
-    row = clock.arrival
-    clock.arrival += SLOT(1)
     r = clock.free_request
     request = st.request[r]
     clock.free_request = request.next
     clock.free_requests -= SLOT(1)
-    request.number = clock.first + row
+    said_kind = -1
+    said_items = -1
+    if u == NONE:
+        row = clock.arrival
+        clock.arrival += SLOT(1)
+        request.number = clock.first + row
+        request.key = st.arrival_keys[row]
+        said_kind, said_items = st.arrival_kinds[row], st.arrival_items[row]
+        if st.arrival_sessions[row] >= 0:
+            session = st.session[st.arrival_sessions[row]]
+            if st.arrival_keystrokes[row] > 0:
+                supersede(st, session.request, session.number, now)
+            session.request, session.number = r, request.number
+    else:
+        user = st.user[u]
+        request.number = clock.first
+        clock.first += 1
+        request.key = mix(user.key, np.uint64(user.asked))
+        user.asked += 1
+    request.user = u
     request.arrival = now
     request.deadline = now + clock.deadline
-    request.key = st.arrival_keys[row]
     request.outcome = IN_FLIGHT
     request.visits = 0
     request.open_visits = 0
     request.degraded = 0
     request.quality = MILLION
-    kind = 0
-    if clock.classes > 1:
+    kind = max(0, said_kind)
+    if clock.classes > 1 and said_kind < 0:
         drawn = mix(request.key, CLASS_DRAW) >> U1
         while kind < clock.classes - 1 and drawn >= st.classes[kind].below:
             kind += 1
@@ -156,7 +184,9 @@ def arrive(st: State, now: int) -> Number:
     request.kind = kind
     request.level = of_kind.level
     request.items = of_kind.items
-    if of_kind.table != NONE:
+    if said_items >= 0:
+        request.items = said_items
+    elif of_kind.table != NONE:
         exact = quantile(st.tables, of_kind.table, mix(request.key, ITEMS_DRAW)) * np.float64(of_kind.items) + 0.5
         request.items = LONGEST_SERVICE if exact > LONGEST_SERVICE else np.int64(exact)
     s = take_scope(clock, st.scope)
@@ -169,6 +199,34 @@ def arrive(st: State, now: int) -> Number:
     call.attempt = 0
     call.shard = 0
     return attempt_by_client(st, r, c, now)
+
+
+@inlined
+def supersede(st: State, r: Number, number: int, now: int) -> None:
+    """Its user has typed on: nobody waits for it any more."""
+    clock, request = st.clock[0], st.request[r]
+    if request.number == number and request.outcome == IN_FLIGHT:
+        call = st.call[SLOT(request.scope * (clock.calls + SLOT(1)) + clock.calls)]
+        if call.state == UNDER_WAY and call.first != NONE:
+            let_go(clock, st.stage[clock.client], st.visit, st.agenda, call.first)
+        call.state = SETTLED
+        end(st, r, SUPERSEDED, now)
+        forget(clock, st.scope, st.request, r)
+
+
+@compiled
+def think(clock: Row, heap: Records, users: Records, tables: draws.Floats, u: Number, now: int) -> None:
+    """Until the next request, whose key says for how long; there may be too many users."""
+    user = users[u]
+    if np.int64(u) >= clock.active:
+        user.asleep = 1
+    else:
+        user.asleep = 0
+        time = clock.think
+        if clock.think_table != NONE:
+            key = mix(user.key, np.uint64(user.asked))
+            time = rounded(quantile(tables, np.uint64(clock.think_table), mix(key, THINK_DRAW)) * np.float64(time))
+        push(clock, heap, now + time, WAKE << ID_BITS | int(u) << 16, u, NONE)
 
 
 @compiled
@@ -199,7 +257,7 @@ def attempt_by_client(st: State, r: Number, c: Number, now: int) -> Number:
     """The client tries; the visit that is to open its scope."""
     clock, request, call = st.clock[0], st.request[r], st.call[c]
     stage = st.stage[clock.client]
-    if call.attempt == SLOT(0):
+    if call.attempt == SLOT(0) and stage.attempts > 1:
         stage.tokens = deposit(stage.tokens, stage.retry_budget)
     key = request.key
     if call.attempt > SLOT(0):
@@ -275,13 +333,6 @@ def patience(tables: draws.Floats, stage: Row, key: np.uint64) -> Number:
     return time
 
 
-@inlined
-def rounded(time: float) -> Number:
-    """R13: to whole nanoseconds, at least one."""
-    exact = time + 0.5
-    return LONGEST_SERVICE if exact > LONGEST_SERVICE else max(1, np.int64(exact))
-
-
 @compiled
 def add_time_out(
     clock: Row, heap: Records, lanes: Records, timers: Records,
@@ -343,6 +394,8 @@ def attempt(st: State, c: Number, now: int) -> None:
 @inlined
 def dispatch(st: State, v: Number, s: Number, now: int) -> None:
     clock, visit, stage = st.clock[0], st.visit[v], st.stage[s]
+    if clock.zone_hop and stage.zone_count:
+        visit.zone = zone_of_caller(st, v)
     if stage.hop:
         lane = SLOT(HOP_LANE * clock.stages + s)
         after_delay(clock, st.heap, st.lane, st.timer, lane, now + stage.hop, SEND << ID_BITS | visit.identity, v)
@@ -393,7 +446,7 @@ def expire(clock: Row, stage: Row, visits: Records, agenda: Records, v: Number, 
 @compiled
 def let_go(clock: Row, stage: Row, visits: Records, agenda: Records, v: Number) -> None:
     """Nobody waits for it any more: R7, `cancel`."""
-    if visits[v].stage == clock.client or stage.cancel != CANCEL_NONE:
+    if visits[v].stage == clock.client or stage.cancel != CANCEL_NONE or visits[v].place == LOST:
         then(clock, agenda, CANCEL, v, NONE, visits[v].identity)
 
 
@@ -437,7 +490,7 @@ def call_answered(st: State, c: Number, now: int) -> Number:
     call.state = SETTLED
     settled = NONE
     if call.part == NONE:
-        end(st.clock[0], st.request, st.ended, st.scope[call.scope].request, COMPLETED, now)
+        end(st, st.scope[call.scope].request, COMPLETED, now)
     else:
         part = st.part[call.part]
         st.scope[call.scope].under_way -= SLOT(1)
@@ -455,7 +508,7 @@ def call_failed(st: State, c: Number, now: int) -> Number:
     call.state = SETTLED
     without = NONE
     if call.part == NONE:
-        end(st.clock[0], st.request, st.ended, st.scope[call.scope].request, call.reason, now)
+        end(st, st.scope[call.scope].request, call.reason, now)
     else:
         part = st.part[call.part]
         st.scope[call.scope].under_way -= SLOT(1)
@@ -466,10 +519,17 @@ def call_failed(st: State, c: Number, now: int) -> Number:
     return without
 
 
+@inlined
+def end(st: State, r: Number, outcome: int, now: int) -> None:
+    """R1. In a closed loop its user thinks about the next."""
+    clock, request = st.clock[0], st.request[r]
+    write_end(clock, request, st.ended, outcome, now)
+    if request.user != NONE:
+        think(clock, st.heap, st.user, st.tables, request.user, now)
+
+
 @compiled
-def end(clock: Row, requests: Records, ends: Records, r: Number, outcome: int, now: int) -> None:
-    """R1."""
-    request = requests[r]
+def write_end(clock: Row, request: Row, ends: Records, outcome: int, now: int) -> None:
     ended = ends[clock.ended]
     clock.ended += SLOT(1)
     request.outcome = DEGRADED if outcome == COMPLETED and request.degraded else outcome
@@ -689,7 +749,7 @@ def finish_settling(st: State, p: Number, now: int) -> None:
             root.answer = now
             call.first = NONE
             call.state = SETTLED
-            end(clock, st.request, st.ended, scope.request, COMPLETED, now)
+            end(st, scope.request, COMPLETED, now)
     if st.stage[part.stage].first_followed == st.stage[part.stage].last_followed:
         scope.unsettled -= SLOT(1)
         if scope.unsettled == SLOT(0):
@@ -745,29 +805,70 @@ def too_late(st: State, p: Number, identity: int) -> Number:
 
 @inlined
 def join(st: State, v: Number, now: int) -> Number:
-    """0: it waits, or is turned away; 1: it can start at once; 2: its queue holds a batch that can."""
+    """0: it waits, travels on, is lost or turned away; 1: it can start at once; 2: its queue holds a batch that can."""
     clock, visit = st.clock[0], st.visit[v]
     stage = st.stage[visit.stage]
-    visit.join = now
-    visit.due = now
-    visit.measured = clock.measuring
-    stage.joins += clock.measuring
     what = 0
-    if stage.admission_interval and not admits(stage, now):
-        turn_away(clock, stage, st.visit, st.agenda, v, now)
-    elif stage.endless:
-        visit.replica = 0
-        what = 1
-    else:
-        q = stage.first_queue
-        if stage.queues > SLOT(1):
-            q = choose(st, v)
-        queue = st.queue[q]
-        visit.queue = q
-        visit.replica = queue.replica
-        at_once = queue.idle and stage.paused == 0 and stage.batch_size == 1
-        what = 1 if at_once else enqueue(st, v, now)
+    admitted = True
+    there = True
+    crossed = visit.queue != NONE
+    if not crossed:
+        if stage.cut:
+            visit.place = LOST
+            stage.lost += clock.measuring
+            there = False
+        else:
+            admitted = stage.admission_interval == 0 or admits(stage, now)
+            if admitted and stage.endless == 0:
+                if stage.shared:
+                    visit.queue = stage.first_queue
+                elif stage.ready:
+                    visit.queue = choose(st, v)
+                    if clock.zone_hop and stage.zone_count and replica_of(st, visit.queue).zone != visit.zone:
+                        push(clock, st.heap, now + clock.zone_hop, SEND << ID_BITS | visit.identity, v, NONE)
+                        there = False
+    if there:
+        visit.join = now
+        visit.due = now
+        visit.measured = clock.measuring
+        stage.joins += clock.measuring
+        stage.joined += 1
+        q = visit.queue
+        if stage.endless and admitted:
+            visit.replica = 0
+            what = 1
+        elif q == NONE or (crossed and replica_of(st, q).state == SLOT(ABSENT)):
+            visit.queue = NONE
+            turn_away(clock, stage, st.visit, st.agenda, v, now)
+        else:
+            queue = st.queue[q]
+            visit.replica = queue.replica
+            at_once = queue.idle and stage.paused == 0 and stage.batch_size == 1
+            what = 1 if at_once else enqueue(st, v, now)
     return what
+
+
+@inlined
+def replica_of(st: State, q: Number) -> Row:
+    """Whose queue it is, where each has its own."""
+    queue = st.queue[q]
+    return st.replica[SLOT(st.stage[queue.stage].first_replica + queue.replica)]
+
+
+@compiled
+def zone_of_caller(st: State, v: Number) -> Number:
+    """Where a visit is sent from: its caller's zone, else that in which its request came in."""
+    visit = st.visit[v]
+    owner = st.visit[st.scope[st.call[visit.call].scope].owner]
+    caller = st.stage[owner.stage]
+    at = NONE
+    if caller.zone_count:
+        at = owner.replica
+        if caller.shared:
+            at = NONE if owner.worker == NONE else SLOT(owner.worker // SLOT(caller.concurrency))
+    if at == NONE:
+        return below(mix(st.request[visit.request].key, ZONE_DRAW), st.clock[0].zones)
+    return st.replica[SLOT(caller.first_replica + at)].zone
 
 
 @inlined
@@ -824,31 +925,31 @@ def expired(clock: Row, stage: Row, requests: Records, visits: Records, agenda: 
 
 @inlined
 def choose(st: State, v: Number) -> Number:
+    """One of the queues of those that are ready; somebody must be."""
     visit = st.visit[v]
     stage = st.stage[visit.stage]
-    best = stage.first_queue
+    first, count = stage.first_replica, stage.ready
+    best = st.ready[first]
     if stage.balancing == ROUND_ROBIN:
-        best = SLOT(best + stage.turn)
-        stage.turn = 0 if stage.turn + 1 == stage.replicas else stage.turn + 1
+        turn = SLOT(stage.turn) if stage.turn < np.int64(count) else SLOT(0)
+        stage.turn = np.int64(turn) + 1
+        best = st.ready[first + turn]
     elif stage.balancing == LEAST_OUTSTANDING:
-        for q in range(stage.first_queue, SLOT(stage.first_queue + stage.queues)):
+        for i in range(first, SLOT(first + count)):
+            q = st.ready[i]
             one, other = st.queue[q], st.queue[best]
             if one.load < other.load or (one.load == other.load and one.chosen < other.chosen):
                 best = q
     elif stage.balancing == HASH:
-        request = st.request[visit.request]
-        word = mix(request.key, visit_word(stage.name_hash, visit.shard, 0, 0))
-        if stage.cache_keys:
-            drawn = mix(mix(request.key, visit_word(stage.key_hash, visit.shard, 0, 0)), KEY_DRAW)
-            key = key_of(st.key_thresholds, stage.first_key, stage.cache_keys, drawn)
-            word = mix(stage.key_hash, np.uint64(key))
-        best = SLOT(best + below(mix(word, HASH_DRAW), stage.replicas))
+        best = hashed(
+            stage, st.queue, st.replica, st.ready, st.key_thresholds, st.request[visit.request].key, visit.shard
+        )
     else:
-        best = SLOT(stage.first_queue + below(mix(visit.key, ROUTE_DRAW), stage.replicas))
+        best = st.ready[SLOT(first + below(mix(visit.key, ROUTE_DRAW), count))]
         if stage.balancing == LEAST_OF:
             load = st.queue[best].load
             for j in range(1, stage.choices):
-                other_q = SLOT(stage.first_queue + below(mix(visit.key, ROUTE_DRAW + np.uint64(j)), stage.replicas))
+                other_q = st.ready[SLOT(first + below(mix(visit.key, ROUTE_DRAW + np.uint64(j)), count))]
                 if st.queue[other_q].load < load:
                     best = other_q
                     load = st.queue[best].load
@@ -856,12 +957,34 @@ def choose(st: State, v: Number) -> Number:
     if visit.copy and call.state == UNDER_WAY and call.second == v:
         twin = call.first
         if twin != NONE and st.visit[twin].queue == best:
-            best = SLOT(best + SLOT(1))
-            if best == SLOT(stage.first_queue + stage.queues):
-                best = stage.first_queue
+            i = first
+            while st.ready[i] != best:
+                i += SLOT(1)
+            i += SLOT(1)
+            best = st.ready[first if i == SLOT(first + count) else i]
     stage.chosen += 1
     st.queue[best].chosen = stage.chosen
     return best
+
+
+@compiled
+def hashed(
+    stage: Row, queues: Records, replicas: Records, ready: Records, thresholds: draws.Keys,
+    request_key: np.uint64, shard: Number,
+) -> Number:  # fmt: skip
+    """Of the places the first drawn that is ready: when one goes only its keys move."""
+    own = mix(request_key, visit_word(stage.name_hash, shard, 0, 0))
+    word = own
+    if stage.cache_keys:
+        word = mix(stage.key_hash, np.uint64(asked_key(thresholds, stage, request_key, shard, KEY_DRAW)))
+    elif stage.hot_threshold and happens(own, HOT_DRAW, stage.hot_threshold):
+        word = stage.name_hash
+    for _ in range(MOST_PROBES):
+        word = mix(word, HASH_DRAW)
+        place = below(word, stage.places)
+        if replicas[SLOT(stage.first_replica + place)].state == SLOT(READY):
+            return SLOT(stage.first_queue + place)
+    return ready[SLOT(stage.first_replica + below(word, stage.ready))]
 
 
 @inlined
@@ -870,8 +993,16 @@ def free(st: State, q: Number, worker: Number, now: int) -> Number:
     clock, queue = st.clock[0], st.queue[q]
     stage = st.stage[queue.stage]
     taken = NONE
-    if queue.length == 0 or stage.paused:
+    leaves = False
+    if stage.draining:
+        replica = st.replica[SLOT(stage.first_replica + worker // SLOT(stage.concurrency))]
+        leaves = replica.state == SLOT(DRAINING)
+    if leaves and stage.shared:
+        leave_staff(stage, replica, 1, now)
+    elif queue.length == 0 or stage.paused:
         give_idle(queue, st.idle, worker)
+        if leaves:
+            leave_if_done(stage, replica, queue, st.idle, now)
     else:
         first = first_of(stage, queue, st.waiters)
         if stage.batch_size > 1:
@@ -897,9 +1028,9 @@ def start(st: State, v: Number, now: int) -> Number:
     stage = st.stage[visit.stage]
     served = True
     if stage.cache_keys:
-        word = mix(mix(st.request[visit.request].key, visit_word(stage.key_hash, visit.shard, 0, 0)), KEY_DRAW)
         cache = st.cache[cache_of(stage, visit)]
-        e = SLOT(cache.first + key_of(st.key_thresholds, stage.first_key, stage.cache_keys, word))
+        key = asked_key(st.key_thresholds, stage, st.request[visit.request].key, visit.shard, KEY_DRAW)
+        e = SLOT(cache.first + key)
         visit.cached_key = e
         visit.hit = look_up(stage, cache, st.entry, e, now)
         if visit.hit and visit.measured:
@@ -924,7 +1055,9 @@ def start(st: State, v: Number, now: int) -> Number:
 
 @inlined
 def cache_of(stage: Row, visit: Row) -> Number:
-    return SLOT(stage.first_cache + visit.replica) if stage.caches > SLOT(1) else stage.first_cache
+    """The stage's, or that of the worker's replica."""
+    own = stage.caches > SLOT(1)
+    return SLOT(stage.first_cache + visit.worker // SLOT(stage.concurrency)) if own else stage.first_cache
 
 
 @compiled
@@ -1005,8 +1138,10 @@ def serve(st: State, v: Number, now: int) -> None:
     if visit.hit == SLOT(0):
         work = np.float64(stage.floor) + np.float64(stage.per_item) * np.float64(carried)
         unit = quantile(st.tables, np.uint64(stage.table), mix(visit.key, SERVICE_DRAW))
-        time = rounded(unit * work * stage.factor)
-    visit.service = time
+        exact = unit * work * stage.factor
+        if stage.uneven:
+            exact *= st.replica[SLOT(stage.first_replica + visit.worker // SLOT(stage.concurrency))].factor
+        time = rounded(exact)
     worker = visit.worker
     m = v
     while True:
@@ -1014,6 +1149,7 @@ def serve(st: State, v: Number, now: int) -> None:
         member.place = SERVICE
         member.start = now
         member.worker = worker
+        member.service = time
         if member.measured:
             wait = now - member.join
             stage.starts += 1
@@ -1156,6 +1292,8 @@ def cancel(st: State, v: Number, now: int) -> Number:
         over = place != IN_TOW
         if place == WAITING:
             leave(stage, st.queue[visit.queue], st.waiters, st.visit, v, now)
+            if stage.draining and stage.shared == 0:
+                leave_if_done(stage, replica_of(st, visit.queue), st.queue[visit.queue], st.idle, now)
         elif place == SERVICE:
             if visit.batch >= 0:
                 visit.place = IN_TOW
@@ -1192,12 +1330,54 @@ def close(st: State, v: Number) -> None:
     if visit.stage != clock.client:
         leave_scope(clock, st.scope, st.call[visit.call].scope)
     request.open_visits -= SLOT(1)
+    forget(clock, st.scope, st.request, visit.request)
+
+
+@inlined
+def forget(clock: Row, scopes: Records, requests: Records, r: Number) -> None:
+    """A request that has ended, and whose visits are all over: its slot is free."""
+    request = requests[r]
     if request.open_visits == SLOT(0) and request.outcome != IN_FLIGHT:
-        leave_scope(clock, st.scope, request.scope)
+        leave_scope(clock, scopes, request.scope)
         request.number = -1
         request.next = clock.free_request
-        clock.free_request = visit.request
+        clock.free_request = r
         clock.free_requests += SLOT(1)
+
+
+@compiled
+def perish(st: State, v: Number, now: int) -> None:
+    """R3: a visit whose replica dies fails, wherever it is there; in tow of a fetch it ends with that."""
+    clock, visit = st.clock[0], st.visit[v]
+    stage = st.stage[visit.stage]
+    place = visit.place
+    if place != IN_TOW or visit.batch >= 0:
+        if place == WAITING:
+            leave(stage, st.queue[visit.queue], st.waiters, st.visit, v, now)
+        elif place == CALLING:
+            end_scope(clock, st.stage, st.scope, st.part, st.call, st.visit, st.agenda, visit.scope)
+        if visit.free < 0 and visit.start >= 0:
+            if place != CALLING:
+                visit.end = now
+                if visit.measured:
+                    less = visit.start + visit.service - now
+                    stage.service_sum_low -= less & WORD
+                    stage.service_sum_high -= less >> WORD_BITS
+            visit.free = now
+            if visit.batch < 0 or visit.members != NONE:
+                stage.busy -= 1
+                stage.busy_low += now & WORD
+                stage.busy_high += now >> WORD_BITS
+        stage.killed += np.int64(visit.measured)
+        if place == IN_TOW:
+            then(clock, st.agenda, CLOSE, v, NONE, visit.identity)
+        else:
+            visit.place = ON_THE_WAY
+            visit.reason = BROKEN
+            if visit.outcome == OPEN:
+                visit.outcome = FAILED
+                visit.answer = now
+            then(clock, st.agenda, FAIL, v, NONE, visit.identity)
 
 
 @compiled
@@ -1245,6 +1425,8 @@ def advance(st: State, until: int) -> int:
         settling = NONE
         opening = NONE
         closing = NONE
+        arriving = False
+        waking = NONE
         reason = FAILED
         if clock.done < clock.agenda:
             now = clock.now
@@ -1325,6 +1507,11 @@ def advance(st: State, until: int) -> int:
                         if queue.idle and st.stage[visit.stage].paused == 0:
                             batching = visit.queue
                             worker = take_idle(queue, st.idle)
+                elif kind == WAKE:
+                    waking = slot
+                    arriving = np.int64(slot) < clock.active
+                    if not arriving:
+                        st.user[slot].asleep = 1
                 elif st.call[slot].identity == identity:
                     call = st.call[slot]
                     if call.state == BACKING_OFF:
@@ -1341,7 +1528,9 @@ def advance(st: State, until: int) -> int:
                         stage.fallbacks += clock.measuring
                         answered_call = slot
             else:
-                opening = arrive(st, now)
+                arriving = True
+            if arriving:
+                opening = arrive(st, waking, now)
 
         if served != NONE:
             visit = st.visit[served]
@@ -1432,17 +1621,23 @@ class CompiledRequests:
     def __init__(
         self,
         machine: Machine,
-        arrivals: ArrivalStream,
+        arrivals: ArrivalStream | UserStream,
         keep_trace: bool = False,
         traced: Ints | None = None,
         limit: int = NEVER,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        self._stream = arrivals
+        self._arrivals = arrivals
         self._state = kernel_state.state(machine, keep_trace, traced, ROOM)
         self._limit, self._tick = limit, tick
         self._state.clock["checkpoint"] = min(TICK, limit)
-        self._fetch()
+        if isinstance(arrivals, UserStream):
+            # Nobody comes by himself.
+            self._state = self._state._replace(arrival_times=np.array([NEVER], dtype=np.int64))
+            self._state.clock["arrivals"] = 1
+            self.set_users(machine.users.number, 0)
+        else:
+            self._fetch()
 
     @property
     def events(self) -> int:
@@ -1469,18 +1664,148 @@ class CompiledRequests:
         clock["checkpoint"] = min(self.events + TICK, self._limit)
 
     def _fetch(self) -> None:
-        chunk = self._stream.chunk(CHUNK)
-        self._state = self._state._replace(arrival_times=chunk.times, arrival_keys=chunk.keys)
+        assert not isinstance(self._arrivals, UserStream), "nobody comes by himself"
+        chunk = self._arrivals.chunk(CHUNK)
+        st = kernel_state.with_sessions(self._state, int(chunk.sessions.max()))
+        self._state = st._replace(
+            arrival_times=chunk.times,
+            arrival_keys=chunk.keys,
+            arrival_kinds=chunk.kinds,
+            arrival_items=chunk.items,
+            arrival_sessions=chunk.sessions,
+            arrival_keystrokes=chunk.keystrokes,
+        )
         clock = self._state.clock[0]
         clock["arrival"], clock["arrivals"], clock["first"] = 0, len(chunk.times), chunk.first
+
+    # -- what control changes -----------------------------------------------------------------------------------------
+
+    def set(self, stage: int, field: str, value: float) -> None:
+        """From now on a stage has another one of its `machine.LIVE` numbers."""
+        assert field in LIVE, field
+        self._state.stage[field][stage] = value
 
     def set_factor(self, stage: int, factor: float) -> None:
         """Services of a stage that start from now on take `factor` times as long."""
         self._state.stage["factor"][stage] = factor
 
-    def set_outage(self, stage: int, on: bool) -> None:
-        """Services of a stage that end from now on are errors (or no longer)."""
-        self._state.stage["outage"][stage] = on
+    def slow(self, stage: int, place: int, factor: float) -> None:
+        """Services of one replica that start from now on take (besides) `factor` times as long."""
+        self._state.stage["uneven"][stage] = 1
+        self._state.replica["factor"][self._place(stage, place)] = factor
+
+    def set_users(self, count: int, now: int) -> None:
+        """So many users of a closed loop go on; those who come anew think first."""
+        assert isinstance(self._arrivals, UserStream)
+        st = kernel_state.with_users(self._state, self._arrivals.keys(len(self._state.user), count))
+        self._state = st
+        st.clock["active"] = count
+        for user in np.flatnonzero(st.user["asleep"][:count]):
+            think(st.clock[0], st.heap, st.user, st.tables, SLOT(user), now)
+
+    # -- replicas come and go -----------------------------------------------------------------------------------------
+
+    def start(self, stage: int, place: int, now: int) -> None:
+        """An absent replica is in service, with a cold cache; one that drains stays after all."""
+        st = self._state
+        row, replica = st.stage[stage], st.replica[self._place(stage, place)]
+        if replica["state"] == READY:
+            return
+        if replica["state"] == ABSENT:
+            replica["factor"] = 1.0
+            if row["caches"] and not row["cache_shared"]:
+                self._forget(stage, int(row["first_cache"]) + place)
+        q = self._queue(stage, place)
+        here = self._here(stage, place)
+        busy = here[(here["free"] < 0) & (here["start"] >= 0)]["worker"]
+        workers = np.setdiff1d(self._workers(stage, place), busy)
+        missing = [int(worker) for worker in workers if not self._idles(q, int(worker))]
+        replica["state"] = READY
+        replica["staff"] += len(missing)
+        row["staffed"] += len(missing)
+        row["staffed_low"] -= (now & WORD) * len(missing)
+        row["staffed_high"] -= (now >> WORD_BITS) * len(missing)
+        kernel_state.enters(row, st.replica, st.ready)
+        for worker in missing:
+            self._then(FREE, q, worker, 0)
+        self._settle_down(now)
+
+    def drain(self, stage: int, place: int, now: int) -> None:
+        """A replica accepts nothing more; it works off what it has accepted, then it is absent."""
+        st = self._state
+        row, replica = st.stage[stage], st.replica[self._place(stage, place)]
+        if replica["state"] != READY:
+            return
+        replica["state"] = DRAINING
+        kernel_state.enters(row, st.replica, st.ready)
+        if row["shared"]:
+            self._dismiss_idle(stage, place, now)
+        else:
+            leave_if_done(row, replica, st.queue[self._queue(stage, place)], st.idle, now)
+
+    def kill(self, stage: int, place: int, now: int) -> None:
+        """A replica is absent; what it works on, what it waits for and what waits in its queue fails."""
+        st = self._state
+        row, replica = st.stage[stage], st.replica[self._place(stage, place)]
+        if replica["state"] == ABSENT:
+            return
+        self._dismiss_idle(stage, place, now)
+        leave_staff(row, replica, int(replica["staff"]), now)
+        kernel_state.enters(row, st.replica, st.ready)
+        here = np.flatnonzero(self._stands(stage, place))
+        for v in here[np.argsort(st.visit["identity"][here])]:
+            self._state = kernel_state.grown(self._state, ROOM)
+            perish(self._state, SLOT(v), now)
+        self._settle_down(now)
+
+    def _dismiss_idle(self, stage: int, place: int, now: int) -> None:
+        st = self._state
+        workers = self._workers(stage, place)
+        gone = dismiss(st.queue[self._queue(stage, place)], st.idle, int(workers[0]), int(workers[-1]) + 1)
+        if gone:
+            leave_staff(st.stage[stage], st.replica[self._place(stage, place)], gone, now)
+
+    def _place(self, stage: int, place: int) -> int:
+        return int(self._state.stage["first_replica"][stage]) + place
+
+    def _queue(self, stage: int, place: int) -> int:
+        """Where the workers of a replica find their visits."""
+        row = self._state.stage[stage]
+        return int(row["first_queue"]) + (0 if row["shared"] else place)
+
+    def _workers(self, stage: int, place: int) -> Ints:
+        concurrency = int(self._state.stage["concurrency"][stage])
+        return np.arange(place * concurrency, (place + 1) * concurrency)
+
+    def _idles(self, q: int, worker: int) -> bool:
+        queue = self._state.queue[q]
+        word, bit = divmod(worker - int(queue["first_worker"]), 64)
+        return bool(int(self._state.idle[int(queue["first_word"]) + word]) >> bit & 1)
+
+    def _stands(self, stage: int, place: int) -> Any:
+        """Of all slots of visits, those that joined this replica (of a shared queue: whom it took up)."""
+        row, visit = self._state.stage[stage], self._state.visit
+        here = (visit["identity"] >= 0) & (visit["stage"] == stage) & (visit["join"] >= 0)
+        if row["shared"]:
+            at = np.where(visit["worker"] == NONE, -1, visit["worker"].astype(np.int64) // int(row["concurrency"]))
+        else:
+            at = np.where(visit["queue"] == NONE, -1, visit["replica"].astype(np.int64))
+        return here & (at == place)
+
+    def _here(self, stage: int, place: int) -> Records:
+        return self._state.visit[self._stands(stage, place)]
+
+    def _then(self, act: Number, slot: int, worker: int, identity: int) -> None:
+        """An item of the agenda."""
+        self._state = st = kernel_state.grown(self._state, ROOM)
+        item, clock = st.agenda[int(st.clock["agenda"][0])], st.clock[0]
+        item["act"], item["slot"], item["worker"], item["identity"] = act, slot, worker, identity
+        clock["agenda"] += 1
+
+    def _settle_down(self, now: int) -> None:
+        """What follows at this instant from what control did."""
+        self._state.clock["now"] = now
+        self.advance(now)
 
     def pause(self, stage: int, on: bool, now: int) -> None:
         """The workers of a stage start nothing (or go on)."""
@@ -1494,23 +1819,37 @@ class CompiledRequests:
             for _ in range(min(int(queue["idle"]), int(queue["length"]))):
                 self._state = st = kernel_state.grown(st, ROOM)
                 set_free(st, SLOT(q))
-        st.clock["now"] = now
-        self.advance(now)
+        self._settle_down(now)
 
     def flush(self, stage: int) -> None:
         """Caches forget everything."""
+        first = int(self._state.stage["first_cache"][stage])
+        for cache in range(first, first + int(self._state.stage["caches"][stage])):
+            self._forget(stage, cache)
+
+    def _forget(self, stage: int, number: int) -> None:
         st = self._state
-        first = int(st.stage["first_cache"][stage])
-        for cache in st.cache[first : first + int(st.stage["caches"][stage])]:
-            keys = int(st.stage["cache_keys"][stage])
-            st.entry["written"][int(cache["first"]) : int(cache["first"]) + keys] = -1
-            cache["head"] = cache["tail"] = NONE
-            cache["size"] = 0
+        cache, keys = st.cache[number], int(st.stage["cache_keys"][stage])
+        st.entry["written"][int(cache["first"]) : int(cache["first"]) + keys] = -1
+        cache["head"] = cache["tail"] = NONE
+        cache["size"] = 0
 
     def measure(self, on: bool) -> None:
         """Visits that join from now on are (not) tallied; the largest queue is taken anew."""
         self._state.clock["measuring"] = on
         self._state.stage["most_waiting"] = self._state.stage["waiting"]
+
+    # -- what control sees --------------------------------------------------------------------------------------------
+
+    def replicas(self, stage: int) -> Ints:
+        """ABSENT, READY or DRAINING, by place."""
+        first = self._place(stage, 0)
+        states: Ints = self._state.replica["state"][first : first + int(self._state.stage["places"][stage])]
+        return states.astype(np.int64)
+
+    def joined(self) -> Ints:
+        """Visits that have joined since time 0, by stage."""
+        return self._column("joined")
 
     def waiting(self) -> Ints:
         """Visits waiting now, by stage."""
@@ -1524,10 +1863,13 @@ class CompiledRequests:
         column: Ints = self._state.stage[name][:-1].copy()
         return column
 
-    def integrals(self, now: int) -> tuple[Whole, Whole]:
-        """Time integrals from 0 to now of the visits waiting and of the workers busy, by stage (ns)."""
-        waiting, busy = self._column("waiting"), self._column("busy")
-        return self._sum("waiting") + waiting.astype(object) * now, self._sum("busy") + busy.astype(object) * now
+    def integrals(self, now: int) -> tuple[Whole, Whole, Whole]:
+        """Time integrals from 0 to now of visits waiting, workers busy and workers there, by stage (ns)."""
+        return self._integral("waiting", now), self._integral("busy", now), self._integral("staffed", now)
+
+    def _integral(self, name: str, now: int) -> Whole:
+        whole: Whole = self._sum(name) + self._column(name).astype(object) * now
+        return whole
 
     def _sum(self, name: str) -> Whole:
         high, low = self._column(f"{name}_high"), self._column(f"{name}_low")
@@ -1541,11 +1883,24 @@ class CompiledRequests:
         st.clock["ended"] = 0
         return Ended(*(rows[name].copy() for name in Ended._fields))
 
+    def under_way(self) -> Ended:
+        """Requests that have not ended; `end` is NEVER."""
+        requests = self._state.request
+        rows = requests[(requests["number"] >= 0) & (requests["outcome"] == IN_FLIGHT)]
+        rows = rows[np.argsort(rows["number"])]
+        never = np.full(len(rows), NEVER)
+        columns = (rows["number"], rows["arrival"], never, rows["outcome"], rows["kind"], rows["quality"])
+        return Ended(*(column.astype(np.int64) for column in columns))
+
+    def counts(self) -> dict[str, Ints]:
+        """The counts of `StageTally` so far, by name."""
+        return {"calls": self._column("calls_made")} | {name: self._column(name) for name in COUNTS}
+
     def tally(self) -> StageTally:
         """What happened while measuring, by stage."""
-        counts: dict[str, Any] = {name: self._column(name) for name in COUNTS}
+        counts: dict[str, Any] = self.counts()
         sums: dict[str, Any] = {name: self._sum(name) for name in SUMS}
-        return StageTally(calls=self._column("calls_made"), **counts, **sums, waits=self._state.waits.copy())
+        return StageTally(**counts, **sums, waits=self._state.waits.copy())
 
     def trace(self) -> Trace:
         """Every visit so far of the requests traced, unfinished ones included."""

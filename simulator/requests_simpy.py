@@ -19,35 +19,43 @@ import simpy
 
 from simulator import draws, histogram
 from simulator.machine import (
+    ABSENT,
     ALWAYS,
     CANCEL_NONE,
     CANCEL_RUNNING,
+    DRAINING,
     HASH,
     LEAST_OUTSTANDING,
+    LIVE,
     MILLION,
+    MOST_PROBES,
     NEVER,
     NOBODY,
     PASS_ON,
+    READY,
     ROUND_ROBIN,
     Ints,
     Machine,
     Whole,
 )
-from simulator.plane import Ended, EventLimitReachedError, StageTally
+from simulator.plane import COUNTS, Ended, EventLimitReachedError, StageTally
 from simulator.semantics import (
     AGAIN,
     BATCH,
     FINISH,
     HEDGE,
+    ID_BITS,
     LATE,
     SEND,
     TIME_OUT,
+    WAKE,
     RequestEnd,
     Trace,
     Visit,
     sorted_trace,
 )
 from simulator.stations import Queue
+from simulator.users import UserStream
 from simulator.visits import (
     ANSWERED,
     BACKING_OFF,
@@ -60,12 +68,14 @@ from simulator.visits import (
     FAILED,
     FALLING_BACK,
     IN_TOW,
+    LOST,
     ON_THE_WAY,
     OPEN,
     OVER,
     REJECTED,
     SERVED,
     SETTLED,
+    SUPERSEDED,
     TIMED_OUT,
     TURNED_AWAY,
     UNDER_WAY,
@@ -76,6 +86,7 @@ from simulator.visits import (
     Request,
     Scope,
     Station,
+    User,
     Visiting,
     choices_of,
     rounded,
@@ -84,6 +95,7 @@ from simulator.visits import (
 from simulator.workload import ArrivalStream
 
 CHUNK = 512  # requests whose luck is drawn at once
+CHUNK_OF_USER = 16
 TICK = 1 << 14  # events between two looks at the wall clock
 
 
@@ -111,7 +123,7 @@ class SimPyRequests:
         self,
         env: simpy.Environment,
         machine: Machine,
-        arrivals: ArrivalStream,
+        arrivals: ArrivalStream | UserStream,
         keep_trace: bool = False,
         traced: Ints | None = None,
         limit: int = NEVER,
@@ -123,12 +135,14 @@ class SimPyRequests:
         self._checkpoint = min(TICK, limit)
         self.measuring = False
         self._machine = machine
-        self._stream = arrivals
         self._stages = [Station(machine, s) for s in range(len(machine.stages))]
         for stage in self._stages:
             stage.meet(self._stages)
         self._client = self._stages[-1]
-        handlers = (self._finish, self._time_out, self._too_late, self._hedge, self._batch_due, self._sent, self._again)
+        handlers = (
+            *(self._finish, self._time_out, self._too_late, self._hedge, self._batch_due, self._sent, self._again),
+            self._wake,
+        )
         self._callbacks: list[list[Callable[[Any], None]]] = [[self._event(h)] for h in handlers]
         self._arrives: list[Callable[[Any], None]] = [self._event(self._arrive)]
         self._agenda: deque[tuple[Callable[[Any, int], None], Any]] = deque()
@@ -139,8 +153,22 @@ class SimPyRequests:
             self._traced = lambda _: True
         self._visits: list[Visiting] = []
         self._ended: list[tuple[int, ...]] = []
-        self._refill()
-        self._await_arrival()
+        self._requests: dict[Request, None] = {}  # that have not ended
+        self._sessions: dict[int, Request] = {}  # by place: the last request of the session there
+        self._users: list[User] = []
+        self._active = 0  # users that go on
+        self._numbers = 0  # of requests in a closed loop
+        for stage in self._stages[:-1]:
+            for place in range(0 if stage.machine.endless else stage.machine.replicas):
+                self._enters(stage, place, 0)
+        self._empty_agenda(0)
+        self._arrivals = arrivals
+        if isinstance(arrivals, UserStream):
+            self.set_users(machine.users.number, 0)
+        else:
+            self._stream = arrivals
+            self._refill()
+            self._await_arrival()
 
     # -- events -------------------------------------------------------------------------------------------------------
 
@@ -170,7 +198,7 @@ class SimPyRequests:
     def _schedule(self, kind: int, identity: int, delay: int, subject: Any) -> None:
         """R6: SimPy orders the events of an instant by priority; its own, 0 and 1, come before all of ours."""
         event = _Event(self._callbacks[kind - 1], subject, identity)
-        priority: Any = kind << 60 | identity
+        priority: Any = kind << ID_BITS | identity
         self.env.schedule(event, priority, delay)
 
     def _then(self, act: Callable[[Any, int], None], subject: Any) -> None:
@@ -179,20 +207,68 @@ class SimPyRequests:
     def _refill(self) -> None:
         chunk = self._stream.chunk(CHUNK)
         self._first, self._times, self._row = chunk.first, chunk.times.tolist(), 0
-        self._luck = Luck(self._machine, chunk.keys)
+        self._places, self._keystrokes = chunk.sessions.tolist(), chunk.keystrokes.tolist()
+        self._luck = Luck(self._machine, chunk.keys, chunk.kinds, chunk.items)
 
     def _await_arrival(self) -> None:
         if self._row == len(self._times):
             self._refill()
         identity = self._first + self._row << 16
-        priority: Any = SEND << 60 | identity
+        priority: Any = SEND << ID_BITS | identity
         self.env.schedule(_Event(self._arrives, None, identity), priority, self._times[self._row] - self.env.now)
 
     def _arrive(self, event: _Event, now: int) -> None:
         request = Request(event.identity, now, now + self._machine.deadline, self._luck, self._row)
+        session = self._places[self._row]
+        if session >= 0:
+            if self._keystrokes[self._row]:
+                self._supersede(self._sessions[session], now)
+            self._sessions[session] = request
         self._row += 1
-        self._attempt(Call(request, None, self._client, 0, request.items), now)
+        self._ask(request, now)
         self._await_arrival()
+
+    def _ask(self, request: Request, now: int) -> None:
+        """The request's first attempt."""
+        self._requests[request] = None
+        request.root = Call(request, None, self._client, 0, request.items)
+        self._attempt(request.root, now)
+
+    def _supersede(self, request: Request, now: int) -> None:
+        """Its user has typed on: nobody waits for it any more."""
+        call = request.root
+        if request.outcome is not RequestEnd.IN_FLIGHT:
+            return
+        if call.state == UNDER_WAY and call.copies[0] is not None:
+            self._let_go(call.copies[0])
+        call.state = SETTLED
+        self._end(request, SUPERSEDED, now)
+
+    # -- a closed loop ------------------------------------------------------------------------------------------------
+
+    def _think(self, user: User, now: int) -> None:
+        """Until the next request, whose key says for how long."""
+        users = self._machine.users
+        time = users.think
+        if users.table != NOBODY:
+            draw = draws.mix(draws.mix(user.key, user.asked), draws.THINK)
+            time = rounded(draws.quantile(self._machine.tables[users.table], draw) * float(time))
+        self._schedule(WAKE, user.number << 16, time, user)
+
+    def _wake(self, event: _Event, now: int) -> None:
+        user: User = event.subject
+        if user.number >= self._active:
+            user.asleep = True
+            return
+        if user.luck is None or user.row == CHUNK_OF_USER:
+            asked = np.arange(user.asked, user.asked + CHUNK_OF_USER, dtype=np.uint64)
+            user.luck, user.row = Luck(self._machine, draws.mix_many(user.key, asked)), 0
+        request = Request(self._numbers << 16, now, now + self._machine.deadline, user.luck, user.row)
+        self._numbers += 1
+        user.row += 1
+        user.asked += 1
+        request.user = user
+        self._ask(request, now)
 
     # -- calling ------------------------------------------------------------------------------------------------------
 
@@ -203,8 +279,10 @@ class SimPyRequests:
         if call.attempt == 0:
             if self.measuring:
                 stage.tally["calls"] += 1
-            for budget in stage.budgets:
-                budget.deposit()
+            if numbers.attempts > 1:
+                stage.retries.deposit(numbers.retry_budget)
+            if numbers.hedge_after < NEVER:
+                stage.hedges.deposit(numbers.hedge_budget)
         call.state = UNDER_WAY
         admitted, call.probe = stage.breaker.admits(now) if stage.breaker else (True, False)
         visit = self._copy(call, 0, now)
@@ -235,7 +313,10 @@ class SimPyRequests:
         return visit
 
     def _dispatch(self, visit: Visiting) -> None:
-        hop = visit.stage.machine.hop
+        numbers = visit.stage.machine
+        if self._machine.zone_hop and numbers.zones:
+            visit.zone = self._zone_of_caller(visit)
+        hop = numbers.hop
         if hop:
             self._schedule(SEND, visit.identity, hop, visit)
         else:
@@ -263,7 +344,9 @@ class SimPyRequests:
 
     def _hedge(self, event: _Event, now: int) -> None:
         call: Call = event.subject
-        if call.identity == event.identity and call.state == UNDER_WAY and call.stage.hedges.take():
+        if call.identity != event.identity or call.state != UNDER_WAY:
+            return
+        if call.stage.hedges.take(call.stage.machine.hedge_budget):
             call.stage.tally["hedges"] += self.measuring
             self._dispatch(self._copy(call, 1, now))
 
@@ -285,7 +368,8 @@ class SimPyRequests:
         call.copies = [None, None]
         if stage.breaker:
             stage.breaker.record(True, call.probe, now)
-        if call.attempt + 1 < numbers.attempts and now < request.deadline and stage.retries.take():
+        again = call.attempt + 1 < numbers.attempts and now < request.deadline
+        if again and stage.retries.take(numbers.retry_budget):
             call.state = BACKING_OFF
             self._schedule(AGAIN, call.identity, self._backoff(call), call)
         elif numbers.fallback < NEVER:
@@ -485,23 +569,57 @@ class SimPyRequests:
             return
         stage = visit.stage
         numbers = stage.machine
+        admitted = True
+        if visit.queue is None:
+            if numbers.cut:
+                visit.place = LOST
+                stage.tally["lost"] += self.measuring
+                return
+            if numbers.admission_interval:
+                admitted = stage.bucket.admits(now, numbers.admission_interval, numbers.admission_burst)
+            if admitted and not numbers.endless:
+                visit.queue = self._choose(visit)
+                if visit.queue is not None and self._crosses(visit, visit.queue):
+                    self._schedule(SEND, visit.identity, self._machine.zone_hop, visit)
+                    return
         visit.join = visit.due = now
         visit.measured = self.measuring
         stage.tally["joins"] += visit.measured
-        if stage.bucket and not stage.bucket.admits(now):
-            self._turn_away(visit, now)
-        elif numbers.endless:
+        stage.joined += 1
+        if numbers.endless and admitted:
             visit.replica = 0
             if not self._expired(visit, now):
                 self._start(visit, 0, now)
+            return
+        queue = visit.queue
+        if queue is None or (not stage.shared and stage.states[queue.replica] == ABSENT):
+            visit.queue = None
+            self._turn_away(visit, now)  # no token, or no replica
+            return
+        visit.replica = queue.replica
+        stage.here[visit] = None
+        if queue.idle and not stage.paused and numbers.batch_size == 1:
+            if not self._expired(visit, now):
+                self._start(visit, queue.take_idle(), now)
         else:
-            visit.queue = queue = stage.queues[0] if len(stage.queues) == 1 else self._choose(visit)
-            visit.replica = queue.replica
-            if queue.idle and not stage.paused and numbers.batch_size == 1:
-                if not self._expired(visit, now):
-                    self._start(visit, queue.take_idle(), now)
-            else:
-                self._enqueue(visit, queue, now)
+            self._enqueue(visit, queue, now)
+
+    def _zone_of_caller(self, visit: Visiting) -> int:
+        """Where it is sent from: its caller's zone, else that in which its request came in."""
+        part = visit.call.part
+        assert part is not None, "the client has no replicas"
+        caller = part.scope.owner
+        zones, at = caller.stage.machine.zones, caller.stage.place_of(caller)
+        if zones and at >= 0:
+            return zones[at % len(zones)]
+        return draws.below(draws.mix(visit.request.key, draws.ZONE), self._machine.zones)
+
+    def _crosses(self, visit: Visiting, queue: Queue) -> bool:
+        """Whether the replica chosen stands in another zone than the one from which it was sent."""
+        zones = visit.stage.machine.zones
+        if not self._machine.zone_hop or not zones or visit.stage.shared:
+            return False
+        return zones[queue.replica % len(zones)] != visit.zone
 
     def _enqueue(self, visit: Visiting, queue: Queue, now: int) -> None:
         stage = visit.stage
@@ -548,55 +666,72 @@ class SimPyRequests:
         self._then(self._fail, visit)
         return True
 
-    def _choose(self, visit: Visiting) -> Queue:
-        stage, queues = visit.stage, visit.stage.queues
-        chosen = self._balance(visit)
+    def _choose(self, visit: Visiting) -> Queue | None:
+        """A queue; None where no replica is ready. A stage's own queue is always there."""
+        stage = visit.stage
+        if stage.shared:
+            return stage.queues[0]
+        ready = stage.ready
+        if not ready:
+            return None
+        chosen = self._balance(visit, ready)
         call = visit.call
         if visit.copy and call.state == UNDER_WAY and call.copies[1] is visit:
             twin = call.copies[0]
             if twin is not None and twin.queue is chosen:
-                chosen = queues[(chosen.replica + 1) % len(queues)]
+                chosen = ready[(ready.index(chosen) + 1) % len(ready)]
         stage.choices += 1
         chosen.chosen = stage.choices
         return chosen
 
-    def _balance(self, visit: Visiting) -> Queue:
-        stage, queues = visit.stage, visit.stage.queues
+    def _balance(self, visit: Visiting, ready: list[Queue]) -> Queue:
+        stage = visit.stage
         balancing = stage.machine.balancing
         if balancing == ROUND_ROBIN:
-            chosen = queues[stage.turn]
-            stage.turn = (stage.turn + 1) % len(queues)
-            return chosen
+            turn = stage.turn if stage.turn < len(ready) else 0
+            stage.turn = turn + 1
+            return ready[turn]
         if balancing == LEAST_OUTSTANDING:
-            return min(queues, key=lambda queue: (queue.load, queue.chosen, queue.replica))
+            return min(ready, key=lambda queue: (queue.load, queue.chosen, queue.replica))
         if balancing == HASH:
-            return queues[self._hashed(visit)]
-        drawn = [queues[replica] for replica in self._route(visit)]
+            return self._hashed(visit, ready)
+        drawn = [ready[(high * len(ready)) >> 32] for high in self._route(visit)]
         return min(drawn, key=lambda queue: queue.load)  # the first of equals
 
     def _route(self, visit: Visiting) -> tuple[int, ...]:
+        """The high halves of its draws."""
         stage = visit.stage
         if visit.usual:
             return visit.request.luck.routes[stage.index][visit.request.row]
-        key, replicas = self._key(visit), stage.machine.replicas
-        return tuple(draws.below(draws.mix(key, draws.ROUTE + j), replicas) for j in range(choices_of(stage.machine)))
+        key = self._key(visit)
+        return tuple(draws.mix(key, draws.ROUTE + j) >> 32 for j in range(choices_of(stage.machine)))
 
-    def _hashed(self, visit: Visiting) -> int:
+    def _hashed(self, visit: Visiting, ready: list[Queue]) -> Queue:
+        """Of the places the first drawn that is ready: when one goes only its keys move."""
         stage = visit.stage
         numbers = stage.machine
+        own = draws.mix(visit.request.key, draws.visit_word(numbers.name_hash, visit.call.shard, 0, 0))
         if stage.keys:
-            word = draws.mix(numbers.key_hash, stage.keys.of(visit.request.key, visit.call.shard))
+            key = stage.keys.of(visit.request.key, visit.call.shard, numbers.hot_threshold)
+            word = draws.mix(numbers.key_hash, key)
+        elif draws.mix(own, draws.HOT) >> 1 < numbers.hot_threshold:
+            word = numbers.name_hash
         else:
-            word = draws.mix(visit.request.key, draws.visit_word(numbers.name_hash, visit.call.shard, 0, 0))
-        return draws.below(draws.mix(word, draws.HASH), numbers.replicas)
+            word = own
+        for _ in range(MOST_PROBES):
+            word = draws.mix(word, draws.HASH)
+            place = draws.below(word, numbers.places)
+            if stage.states[place] == READY:
+                return stage.queues[place]
+        return ready[draws.below(word, len(ready))]
 
     def _start(self, visit: Visiting, worker: int, now: int) -> None:
         """A worker takes it up: the cache first."""
         stage = visit.stage
         numbers = stage.machine
         if stage.keys:
-            cache = stage.caches[visit.replica if len(stage.caches) > 1 else 0]
-            visit.cached_key = key = stage.keys.of(visit.request.key, visit.call.shard)
+            visit.cache = cache = stage.cache_of(worker)
+            visit.cached_key = key = stage.keys.of(visit.request.key, visit.call.shard, numbers.hot_threshold)
             age = cache.look_up(key, now)
             visit.hit = age is not None
             if age is not None and visit.measured:
@@ -628,7 +763,7 @@ class SimPyRequests:
         numbers = stage.machine
         members: list[Visiting] = []
         for _ in range(min(queue.length, numbers.batch_size)):
-            visit = queue.first()
+            visit = queue.first(numbers.lifo_above)
             self._leave_queue(visit, now)
             if not self._expired(visit, now):
                 members.append(visit)
@@ -654,12 +789,12 @@ class SimPyRequests:
         else:
             carried = len(members) if numbers.counts_visits else items
             work = float(numbers.floor) + float(numbers.per_item) * float(carried)
-            service = rounded(self._unit(visit) * work * stage.factor)
-        visit.service = service
+            own = stage.factors[worker // numbers.concurrency]
+            service = rounded(self._unit(visit) * work * stage.factor * own)
         stage.busy_integral -= now
         stage.busy += 1
         for member in members:
-            member.place, member.start, member.worker = SERVED, now, worker
+            member.place, member.start, member.worker, member.service = SERVED, now, worker, service
             if member.measured:
                 tally = stage.tally
                 tally["starts"] += 1
@@ -700,7 +835,7 @@ class SimPyRequests:
 
     def _errs(self, visit: Visiting) -> bool:
         threshold = visit.stage.machine.error_threshold
-        return visit.stage.outage or (threshold > 0 and self._happens(visit, draws.ERROR, threshold))
+        return visit.stage.machine.outage != 0 or (threshold > 0 and self._happens(visit, draws.ERROR, threshold))
 
     def _served(self, visit: Visiting, now: int) -> None:
         """Its service is over: the calls within it, or the answer."""
@@ -733,22 +868,98 @@ class SimPyRequests:
             self._then(self._free, (visit.queue, stage, visit.worker))
 
     def _free(self, found: tuple[Queue, Station, int], now: int) -> None:
-        """R4: a worker without a visit takes the next, or is idle."""
+        """R4: a worker without a visit takes the next, or is idle; with its replica's own queue empty it may leave."""
         queue, stage, worker = found
-        if not queue.length or stage.paused:
+        numbers = stage.machine
+        place = worker // numbers.concurrency
+        draining = stage.states[place] == DRAINING
+        if draining and stage.shared:
+            stage.leave(place, 1, now)
+        elif not queue.length or stage.paused:
             queue.give_idle(worker)
-        elif stage.machine.batch_size > 1:
-            if queue.length >= stage.machine.batch_size or now - queue.first().join >= stage.machine.batch_wait:
+            if draining:
+                stage.leave_if_done(place, now)
+        elif numbers.batch_size > 1:
+            if queue.length >= numbers.batch_size or now - queue.first(numbers.lifo_above).join >= numbers.batch_wait:
                 self._start_batch(queue, stage, worker, now)
             else:
                 queue.give_idle(worker)
         else:
-            visit = queue.first()
+            visit = queue.first(numbers.lifo_above)
             self._leave_queue(visit, now)
             if self._expired(visit, now):
                 self._then(self._free, found)
             else:
                 self._start(visit, worker, now)
+
+    # -- replicas come and go -----------------------------------------------------------------------------------------
+
+    def _enters(self, stage: Station, place: int, now: int) -> None:
+        """A replica is ready: its workers, but those still at work there, look for visits."""
+        for worker in stage.enters(place, now):
+            self._then(self._free, (stage.queue_of(place), stage, worker))
+
+    def start(self, stage: int, place: int, now: int) -> None:
+        """An absent replica is in service, with a cold cache; one that drains stays after all."""
+        station = self._stages[stage]
+        if station.states[place] == READY:
+            return
+        if station.states[place] == ABSENT:
+            station.factors[place] = 1.0
+            if station.caches and not station.machine.cache_shared:
+                station.caches[place].flush()
+        self._enters(station, place, now)
+        self._empty_agenda(now)
+
+    def drain(self, stage: int, place: int, now: int) -> None:
+        """A replica accepts nothing more; it works off what it has accepted, then it is absent."""
+        station = self._stages[stage]
+        if station.states[place] != READY:
+            return
+        station.becomes(place, DRAINING)
+        if station.shared:
+            station.dismiss_idle(place, now)
+        else:
+            station.leave_if_done(place, now)
+
+    def kill(self, stage: int, place: int, now: int) -> None:
+        """A replica is absent; what it works on, what it waits for and what waits in its queue fails."""
+        station = self._stages[stage]
+        if station.states[place] == ABSENT:
+            return
+        station.dismiss_idle(place, now)
+        station.leave(place, station.staff[place], now)
+        for visit in sorted((v for v in station.here if station.place_of(v) == place), key=lambda v: v.identity):
+            self._perish(visit, now)
+        self._empty_agenda(now)
+
+    def _perish(self, visit: Visiting, now: int) -> None:
+        """R3: a visit whose replica dies fails, wherever it is there; in tow of a fetch it ends with that."""
+        stage, place = visit.stage, visit.place
+        if place == IN_TOW and visit.batch < 0:
+            return
+        if place == WAITING:
+            self._leave_queue(visit, now)
+        elif place == CALLING:
+            assert visit.scope is not None
+            self._end_scope(visit.scope)
+        if visit.free < 0 <= visit.start:
+            if place != CALLING:
+                visit.end = now
+                if visit.measured:
+                    stage.tally["service_sum"] += now - visit.start - visit.service
+            visit.free = now
+            if visit.batch < 0 or visit.members:
+                stage.busy -= 1
+                stage.busy_integral += now
+        stage.tally["killed"] += visit.measured
+        if place == IN_TOW:
+            self._then(self._close, visit)
+            return
+        visit.place, visit.reason = ON_THE_WAY, BROKEN
+        if visit.outcome is OPEN:
+            visit.outcome, visit.answer = FAILED, now
+        self._then(self._fail, visit)
 
     # -- ends ---------------------------------------------------------------------------------------------------------
 
@@ -762,8 +973,8 @@ class SimPyRequests:
             self._let_worker_go(visit, now)
         if visit.outcome is OPEN:
             visit.outcome, visit.answer = ANSWERED, now
-        if stage.keys and visit.missed and visit.start >= 0:
-            stage.caches[visit.replica if len(stage.caches) > 1 else 0].write(visit.cached_key, now)
+        if visit.cache is not None and visit.missed and visit.start >= 0:
+            visit.cache.write(visit.cached_key, now)
         self._end_fetch(visit, self._answered)
         self._close(visit, now)
         if call.state == UNDER_WAY and call.copies[visit.copy] is visit:
@@ -804,7 +1015,8 @@ class SimPyRequests:
         """Coalesced misses end as the fetch does."""
         if visit.towed is None:
             return
-        del visit.stage.caches[visit.replica if len(visit.stage.caches) > 1 else 0].fetching[visit.cached_key]
+        assert visit.cache is not None
+        del visit.cache.fetching[visit.cached_key]
         for towed in visit.towed:
             towed.reason = visit.reason
             self._then(act if towed.outcome is not CANCELLED else self._close, towed)
@@ -812,7 +1024,7 @@ class SimPyRequests:
 
     def _let_go(self, visit: Visiting) -> None:
         """Nobody waits for it any more: R7, `cancel`."""
-        if visit.stage is self._client or visit.stage.machine.cancel != CANCEL_NONE:
+        if visit.stage is self._client or visit.stage.machine.cancel != CANCEL_NONE or visit.place == LOST:
             self._then(self._cancel, visit)
 
     def _cancel(self, visit: Visiting, now: int) -> None:
@@ -823,7 +1035,10 @@ class SimPyRequests:
         if visit.outcome is OPEN:
             visit.outcome, visit.reason, visit.answer = CANCELLED, BROKEN, now
         if place == WAITING:
+            assert visit.queue is not None
             self._leave_queue(visit, now)
+            if stage.states[visit.queue.replica] == DRAINING and not stage.shared:
+                stage.leave_if_done(visit.queue.replica, now)
         elif place == SERVED:
             if visit.batch >= 0:
                 visit.place = IN_TOW
@@ -843,27 +1058,56 @@ class SimPyRequests:
 
     def _close(self, visit: Visiting, _: int) -> None:
         visit.place = OVER
+        visit.stage.here.pop(visit, None)
 
     def _end(self, request: Request, outcome: RequestEnd, now: int) -> None:
         """R1."""
         if outcome is COMPLETED and request.degraded:
             outcome = DEGRADED
         request.outcome = outcome
+        del self._requests[request]
+        self._ended.append(self._row_of(request, now))
+        if request.user is not None:
+            if request.user.number < self._active:
+                self._think(request.user, now)
+            else:
+                request.user.asleep = True
+
+    def _row_of(self, request: Request, end: int) -> tuple[int, ...]:
         number = request.identity >> 16
-        self._ended.append((number, request.arrival, now, outcome, request.kind, request.quality))
+        return number, request.arrival, end, request.outcome, request.kind, request.quality
 
     # -- what control sees and does -----------------------------------------------------------------------------------
 
     def advance(self, until: int) -> None:
         """Nothing to do: the environment runs our events itself."""
 
+    def set(self, stage: int, field: str, value: float) -> None:
+        """From now on a stage has another one of its `machine.LIVE` numbers."""
+        assert field in LIVE, field
+        station = self._stages[stage]
+        changed: Any = {field: value}
+        station.machine = station.machine._replace(**changed)
+
     def set_factor(self, stage: int, factor: float) -> None:
         """Services of a stage that start from now on take `factor` times as long."""
         self._stages[stage].factor = factor
 
-    def set_outage(self, stage: int, on: bool) -> None:
-        """Services of a stage that end from now on are errors (or no longer)."""
-        self._stages[stage].outage = on
+    def slow(self, stage: int, place: int, factor: float) -> None:
+        """Services of one replica that start from now on take (besides) `factor` times as long."""
+        self._stages[stage].factors[place] = factor
+
+    def set_users(self, count: int, now: int) -> None:
+        """So many users of a closed loop go on; those who come anew think first."""
+        assert isinstance(self._arrivals, UserStream)
+        keys = self._arrivals.keys(len(self._users), count)
+        self._active = count
+        sleeping = [user for user in self._users[:count] if user.asleep]
+        coming = [User(len(self._users) + i, key) for i, key in enumerate(keys.tolist())]
+        self._users += coming
+        for user in [*sleeping, *coming]:
+            user.asleep = False
+            self._think(user, now)
 
     def pause(self, stage: int, on: bool, now: int) -> None:
         """The workers of a stage start nothing (or go on)."""
@@ -886,6 +1130,10 @@ class SimPyRequests:
         for stage in self._stages:
             stage.most_waiting = stage.waiting
 
+    def replicas(self, stage: int) -> Ints:
+        """ABSENT, READY or DRAINING, by place."""
+        return np.array(self._stages[stage].states)
+
     def waiting(self) -> Ints:
         """Visits waiting now, by stage."""
         return np.array([s.waiting for s in self._stages[:-1]])
@@ -894,11 +1142,16 @@ class SimPyRequests:
         """Most visits waiting at a time since `measure`, by stage."""
         return np.array([s.most_waiting for s in self._stages[:-1]])
 
-    def integrals(self, now: int) -> tuple[Whole, Whole]:
-        """Time integrals from 0 to now of the visits waiting and of the workers busy, by stage (ns)."""
+    def joined(self) -> Ints:
+        """Visits that have joined since time 0, by stage."""
+        return np.array([s.joined for s in self._stages[:-1]])
+
+    def integrals(self, now: int) -> tuple[Whole, Whole, Whole]:
+        """Time integrals from 0 to now of visits waiting, workers busy and workers there, by stage (ns)."""
         waiting = [s.waiting_integral + s.waiting * now for s in self._stages[:-1]]
         busy = [s.busy_integral + s.busy * now for s in self._stages[:-1]]
-        return np.array(waiting, dtype=object), np.array(busy, dtype=object)
+        staffed = [s.staffed_integral + s.staffed * now for s in self._stages[:-1]]
+        return np.array(waiting, dtype=object), np.array(busy, dtype=object), np.array(staffed, dtype=object)
 
     def take_ended(self) -> Ended:
         """The requests that ended since the last call."""
@@ -906,17 +1159,27 @@ class SimPyRequests:
         self._ended.clear()
         return Ended(*rows.T)
 
+    def under_way(self) -> Ended:
+        """Requests that have not ended; `end` is NEVER."""
+        rows = sorted(self._row_of(request, NEVER) for request in self._requests)
+        return Ended(*np.array(rows, dtype=np.int64).reshape(-1, len(Ended._fields)).T)
+
+    def counts(self) -> dict[str, Ints]:
+        """The counts of `StageTally` so far, by name."""
+        return {name: np.array([s.tally[name] for s in self._stages[:-1]], dtype=np.int64) for name in COUNTS}
+
     def tally(self) -> StageTally:
         """What happened while measuring, by stage."""
         stages = self._stages[:-1]
-        counts: dict[str, Any] = {
-            name: np.array([s.tally[name] for s in stages], dtype=object if name.endswith("_sum") else np.int64)
+        sums: dict[str, Any] = dict(self.counts())
+        sums |= {
+            name: np.array([s.tally[name] for s in stages], dtype=object)
             for name in StageTally._fields
+            if name.endswith("_sum")
         }
-        waits = [np.array(s.waits, dtype=np.int64) for s in stages]
-        counts["wait_sum"] = np.array([sum(s.waits) for s in stages], dtype=object)
-        counts["waits"] = np.array([histogram.count(w) for w in waits])
-        return StageTally(**counts)
+        sums["wait_sum"] = np.array([sum(s.waits) for s in stages], dtype=object)
+        waits = [histogram.count(np.array(s.waits, dtype=np.int64)) for s in stages]
+        return StageTally(**sums, waits=np.array(waits))
 
     def trace(self) -> Trace:
         """Every visit so far of the requests traced, unfinished ones included."""

@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-import numpy as np
 from scipy import special
 
-from simulator.machine import Ints
-from simulator.semantics import RequestEnd
-from simulator.workload import SECOND
+from simulator.timeline import Timeline
 
 CONFIDENCE = 0.95
 OVERLOAD = 1.005  # of the capacity: beyond noise
+CHANGED = 0.001  # of the replicas: beyond rounding
 
 
 class Interval(NamedTuple):
@@ -44,48 +42,11 @@ class Interval(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Timeline:
-    """One replication over time. Row i covers (times[i-1], times[i]]; percentiles are of the requests answered then."""
-
-    names: tuple[str, ...]
-    times: Ints  # ns
-    percentiles: dict[str, list[float | None]]  # ms
-    ended: Ints  # shape (rows, outcomes): requests that ended, by RequestEnd
-    waiting: Ints  # shape (rows, stages): visits waiting at the end of the row
-    utilisation: np.ndarray[Any, np.dtype[np.float64]]  # shape (rows, stages)
-
-    def frame(self) -> Any:
-        """A tidy pandas frame: time_s, stage ('' for the whole), measure, value."""
-        import pandas as pd
-
-        seconds = self.times / SECOND
-        parts = [
-            pd.DataFrame({"time_s": seconds, "stage": "", "measure": f"{p}_ms", "value": v})
-            for p, v in self.percentiles.items()
-        ]
-        for end in RequestEnd:
-            if end is not RequestEnd.IN_FLIGHT:
-                column = self.ended[:, end]
-                parts.append(
-                    pd.DataFrame(
-                        {"time_s": seconds, "stage": "", "measure": end.name.lower(), "value": column.astype(float)}
-                    )
-                )
-        for s, name in enumerate(self.names):
-            for measure, values in (("waiting", self.waiting), ("utilisation", self.utilisation)):
-                parts.append(
-                    pd.DataFrame(
-                        {"time_s": seconds, "stage": name, "measure": measure, "value": values[:, s].astype(float)}
-                    )
-                )
-        return pd.concat(parts, ignore_index=True)
-
-
-@dataclass(frozen=True)
 class StageResult:
     """A stage over the window, all replications together. Times are means over the visits that started."""
 
-    replicas: int
+    replicas: int  # at first
+    replicas_mean: float | None  # that were there; None where there is no capacity
     utilisation: float | None  # None where there is no capacity: others' systems, people
     in_service: float  # mean number of busy workers
     arrivals_per_s: float
@@ -109,6 +70,8 @@ class StageResult:
     rejections: int  # visits turned away on joining: no token, or a full queue
     time_outs: int  # attempts given up
     refusals: int  # attempts turned away by an open breaker
+    lost: int  # visits sent over a link that was cut
+    killed: int  # visits that a dying replica took along
     worker_ms: float | None  # a worker's time per visit: less than the service where batches share it, more if held
     replicas_needed: float | None = None  # that all of the load would keep busy; None where there is no capacity
     strained: bool = False  # it, or a stage before it, works all the time or turns away at a full queue
@@ -118,9 +81,15 @@ class StageResult:
         return replace(self, replicas_needed=replicas, strained=strained)
 
     @property
+    def changed(self) -> bool:
+        """Whether replicas came or went."""
+        return self.replicas_mean is not None and abs(self.replicas_mean - self.replicas) > CHANGED * self.replicas
+
+    @property
     def lacks_replicas(self) -> bool:
         """Whether it cannot do what is offered, beyond noise; what is turned away on purpose before it is not."""
-        return self.strained and self.replicas_needed is not None and self.replicas_needed > self.replicas * OVERLOAD
+        there = self.replicas if self.replicas_mean is None else self.replicas_mean
+        return self.strained and self.replicas_needed is not None and self.replicas_needed > there * OVERLOAD
 
     def as_json(self) -> dict[str, Any]:
         """The keys of the contract."""
@@ -144,6 +113,10 @@ class StageResult:
             "rejections": self.rejections,
             "time_outs": self.time_outs,
             "refusals": self.refusals,
+            "replicas": self.replicas,
+            "replicas_mean": self.replicas_mean,
+            "lost": self.lost,
+            "killed": self.killed,
         }
 
 
@@ -153,14 +126,21 @@ class ClassResult:
 
     offered: int
     answered: int
+    superseded: int
     latency_ms: dict[str, Interval]
     few: tuple[str, ...]  # percentiles with too few requests behind them
+
+    @property
+    def awaited(self) -> int:
+        """Those whose answer somebody waited for."""
+        return self.offered - self.superseded
 
     def as_json(self) -> dict[str, Any]:
         """The keys of the contract."""
         return {
             "offered": self.offered,
             "answered": self.answered,
+            **({"superseded": self.superseded} if self.superseded else {}),
             "latency_ms": latency_json(self.latency_ms, self.few),
         }
 
@@ -201,6 +181,39 @@ class ObjectiveResult:
 
 
 @dataclass(frozen=True)
+class Recovery:
+    """What an event of a scenario did to goodput. Shares and times are means over the replications that can tell."""
+
+    event: str
+    at_s: float
+    until_s: float | None  # `at_s` of what is over at once; None of what lasts
+    waited_s: float  # from its end (of what lasts: its begin) to that of the window
+    before: float | None  # share of the requests that got a good answer; None where too few came before the first event
+    lowest: float | None
+    depth: float | None  # how far it fell, of what it was
+    below_s: float | None  # how long it was down
+    recovers: bool | None  # in every replication, or in none; None where they differ or cannot tell
+    recovery_s: Interval  # from its end (of what lasts: its begin), of the replications that recovered
+    recovered: int  # replications
+    replications: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The keys of the contract."""
+        return {
+            "event": self.event,
+            "at_s": self.at_s,
+            "until_s": self.until_s,
+            "before": self.before,
+            "lowest": self.lowest,
+            "depth": self.depth,
+            "below_s": self.below_s,
+            "recovers": self.recovers,
+            "recovery_s": self.recovery_s.as_json(),
+            "replications_recovered": self.recovered,
+        }
+
+
+@dataclass(frozen=True)
 class SimulationResult:
     """What a run showed: frozen, and named by its key."""
 
@@ -223,10 +236,18 @@ class SimulationResult:
     events: int
     offered_per_s: float
     by_replication: dict[str, tuple[float | None, ...]]  # latencies in ms by name, and availability
+    scenario: str | None = None
+    recovery: tuple[Recovery, ...] = ()  # by event of the scenario
     timeline: Timeline | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def awaited(self) -> int:
+        """Measured requests whose answer somebody waited for: all but those that a newer one made worthless."""
+        return self.requests["offered"] - self.requests["superseded"]
 
     def as_json(self) -> dict[str, Any]:
         """The contract of `simulator run --json`."""
+        scenario = {"scenario": self.scenario, "recovery": [one.as_json() for one in self.recovery]}
         return {
             "case": self.case,
             "key": self.key,
@@ -242,5 +263,6 @@ class SimulationResult:
             "cost_usd_per_million_requests": self.cost_usd_per_million_requests,
             "quality": self.quality.as_json(),
             **({"classes": {name: one.as_json() for name, one in self.classes.items()}} if self.classes else {}),
+            **({} if self.scenario is None else scenario),
             "notes": list(self.notes),
         }

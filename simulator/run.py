@@ -11,9 +11,9 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 
 from cases.errors import RunError
-from simulator.control import Progress, check_wall, replicate
+from simulator.control import Progress, check_wall, replicate, window_of
 from simulator.measure import Recorder
-from simulator.plan import MOST_REPLICATIONS, Engine, Plan, window
+from simulator.plan import MOST_REPLICATIONS, Engine, Plan
 from simulator.results import Interval, SimulationResult
 from simulator.summary import Totals, summarise
 
@@ -31,16 +31,21 @@ def choose_engine(wanted: Engine) -> str:
 
 
 def simulate(
-    plan: Plan, engine: Engine = "auto", progress: Progress = lambda _: None, workers: int | None = None
+    plan: Plan,
+    engine: Engine = "auto",
+    progress: Progress = lambda _: None,
+    workers: int | None = None,
+    timeline: int | None = None,
 ) -> SimulationResult:
     """Run all replications of a plan.
 
+    `timeline`: the step (ns) of the result's timeline; without one it has some dozens of rows, for charts.
     `progress` is told the share of the run that is done (0 to 1) some hundreds of times, from whichever thread; it may
     raise, which ends the run. RunError if the run takes longer than the wall-time limit. The result does not depend on
     `workers`, the number of threads (by default one a core; the reference plane holds the interpreter, so it gets one).
     """
     chosen = choose_engine(engine)
-    replications = _Replications(plan, chosen, progress, workers)
+    replications = _Replications(plan, chosen, progress, workers, timeline)
     replications.upto(plan.run.replications)
     return replications.summary()
 
@@ -52,6 +57,7 @@ def simulate_until(
     engine: Engine = "auto",
     progress: Progress = lambda _: None,
     workers: int | None = None,
+    timeline: int | None = None,
 ) -> SimulationResult:
     """Run replications until the 95 % interval of a percentile is narrow: its half-width at most `precision` (a share).
 
@@ -65,7 +71,7 @@ def simulate_until(
     if not 2 <= most <= MOST_REPLICATIONS:
         raise RunError(f"an interval needs from 2 to {MOST_REPLICATIONS:,} replications, not {most:,}")
     percent = next((o.percentile for o in plan.case.objectives if o.percentile is not None), 99.0)
-    replications = _Replications(plan, choose_engine(engine), progress, workers)
+    replications = _Replications(plan, choose_engine(engine), progress, workers, timeline)
     count, name = min(FIRST, most), f"p{percent:g}"
     while True:
         replications.upto(count)
@@ -89,8 +95,8 @@ def simulate_until(
 class _Replications:
     """The replications of one run, wherever they run."""
 
-    def __init__(self, plan: Plan, engine: str, progress: Progress, workers: int | None) -> None:
-        self._plan, self._engine, self._progress = plan, engine, progress
+    def __init__(self, plan: Plan, engine: str, progress: Progress, workers: int | None, timeline: int | None) -> None:
+        self._plan, self._engine, self._progress, self._timeline = plan, engine, progress, timeline
         self._threads = 1 if engine == "simpy" else workers or os.cpu_count() or 1
         self._started = time.monotonic()
         self._shares: list[float] = []
@@ -128,8 +134,8 @@ class _Replications:
             check_wall(self._started)
             share(self._shares[replication])
 
-        measured = window(self._plan.network.profile, self._plan.run, replication, tick)
-        recorder = replicate(self._plan, replication, self._engine, measured, share, tick)
+        measured = window_of(self._plan, replication, self._engine, tick)
+        recorder = replicate(self._plan, replication, self._engine, measured, share, tick, step=self._timeline)
         with self._lock:
             self._totals.take(recorder)
         return recorder

@@ -21,21 +21,18 @@ if TYPE_CHECKING:
 class Queue:
     """The visits that wait for the workers of a replica, or of a whole stage with shared balancing."""
 
-    __slots__ = ("chosen", "idle", "length", "levels", "lifo_above", "replica", "workers")
+    __slots__ = ("chosen", "idle", "length", "levels", "replica")
 
-    def __init__(self, stage: MachineStage, replica: int, levels: int) -> None:
-        self.replica = replica
-        self.workers = stage.workers // stage.queues
-        first = replica * self.workers
-        self.idle = list(range(first, first + self.workers))  # a heap: the lowest is taken
+    def __init__(self, replica: int, levels: int) -> None:
+        self.replica = replica  # its place; 0 of a stage's own
+        self.idle: list[int] = []  # workers, a heap: the lowest is taken
         self.levels: list[dict[Visiting, None]] = [{} for _ in range(levels)]  # each in order of joining
-        self.lifo_above = stage.lifo_above
         self.length = 0
         self.chosen = 0  # when it was last chosen, counted in choices
 
     @property
     def load(self) -> int:
-        """Waiting and in service, less the number of workers, of which all queues of a stage have as many."""
+        """Waiting and in service, less the number of workers, of which all queues to choose from have as many."""
         return self.length - len(self.idle)
 
     def take_idle(self) -> int:
@@ -56,10 +53,10 @@ class Queue:
         del self.levels[visit.level][visit]
         self.length -= 1
 
-    def first(self) -> Visiting:
+    def first(self, lifo_above: int) -> Visiting:
         """Whose turn it is (R5); somebody must wait."""
         waiting = next(level for level in self.levels if level)
-        return next(iter(waiting)) if self.length <= self.lifo_above else next(reversed(waiting))
+        return next(iter(waiting)) if self.length <= lifo_above else next(reversed(waiting))
 
     def to_shed(self) -> Visiting:
         """The oldest of the least important."""
@@ -73,10 +70,12 @@ class Keys:
         self._thresholds = machine.key_thresholds[stage.first_key : stage.first_key + stage.cache_keys]
         self._key_hash = stage.key_hash
 
-    def of(self, request_key: int, shard: int) -> int:
-        """The key that a request asks for; of each shard another."""
-        draw = draws.mix(draws.mix(request_key, draws.visit_word(self._key_hash, shard, 0, 0)), draws.KEY)
-        return int(np.searchsorted(self._thresholds, np.uint64(draw), side="left"))
+    def of(self, request_key: int, shard: int, hot_threshold: int) -> int:
+        """The key that a request asks for; of each shard another. The hottest was nobody's favourite before."""
+        own = draws.mix(request_key, draws.visit_word(self._key_hash, shard, 0, 0))
+        if draws.mix(own, draws.HOT) >> 1 < hot_threshold:
+            return len(self._thresholds) - 1
+        return int(np.searchsorted(self._thresholds, np.uint64(draws.mix(own, draws.KEY)), side="left"))
 
 
 class Cache:
@@ -113,15 +112,14 @@ class Cache:
 class TokenBucket:
     """GCRA: admits at a rate, and bursts."""
 
-    def __init__(self, stage: MachineStage) -> None:
-        self._interval, self._burst = stage.admission_interval, stage.admission_burst
+    def __init__(self) -> None:
         self._tat = 0  # theoretical arrival time
 
-    def admits(self, now: int) -> bool:
-        """Whether there is a token, which is then gone."""
-        if now < self._tat - self._burst:
+    def admits(self, now: int, interval: int, burst: int) -> bool:
+        """Whether there is a token, which is then gone. `interval`: between tokens."""
+        if now < self._tat - burst:
             return False
-        self._tat = max(now, self._tat) + self._interval
+        self._tat = max(now, self._tat) + interval
         return True
 
 
@@ -155,19 +153,18 @@ class Breaker:
 
 
 class Budget:
-    """Second tries that first attempts have paid for, in millionths."""
+    """Second tries that first attempts have paid for, in millionths: `each` so many."""
 
-    def __init__(self, each: int) -> None:
-        self._each = each
+    def __init__(self) -> None:
         self._tokens = MOST_TOKENS
 
-    def deposit(self) -> None:
+    def deposit(self, each: int) -> None:
         """A first attempt."""
-        self._tokens = min(MOST_TOKENS, self._tokens + self._each)
+        self._tokens = min(MOST_TOKENS, self._tokens + each)
 
-    def take(self) -> bool:
+    def take(self, each: int) -> bool:
         """Whether there is a token, which is then gone."""
-        if self._each == UNLIMITED:
+        if each == UNLIMITED:
             return True
         if self._tokens < MILLION:
             return False

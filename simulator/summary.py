@@ -15,25 +15,27 @@ import numpy as np
 from cases import outcomes
 from cases.spec import Case, Objective
 from simulator import histogram
-from simulator.machine import NEVER, UNLIMITED, Ints, Machine, Whole
-from simulator.measure import MILLISECOND, PERCENTILES, Recorder
-from simulator.network import Opening, nanoseconds
+from simulator.machine import UNLIMITED, Ints, Machine, Whole
+from simulator.measure import PERCENTILES, Recorder
+from simulator.network import Opening
+from simulator.notes import notes
 from simulator.plan import Plan
 from simulator.plane import StageTally
+from simulator.recovery import recoveries
 from simulator.results import (
     ClassResult,
     Interval,
     ObjectiveResult,
     OutcomeResult,
+    Recovery,
     SimulationResult,
     StageResult,
 )
 from simulator.semantics import RequestEnd
-from simulator.steady import unsteady
-from simulator.workload import SECOND
+from simulator.timeline import MILLISECOND
+from simulator.workload import SECOND, nanoseconds
 
 WORKING = 0.95  # of the time: a queue in which overload shows
-SHORT = 10  # mean latencies: a shorter window says so
 ENOUGH = 10  # measured requests of a replication that lie beyond a percentile; with fewer it is marked
 
 
@@ -64,7 +66,7 @@ def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder], totals: To
     figures = {"mean": tuple(r.mean() for r in recorders)}
     figures |= {name: tuple(r.percentile(q) for r in recorders) for name, q in PERCENTILES.items()}
     offered_per_s = requests["offered"] / sum(r.window.end - r.window.start for r in recorders) * SECOND
-    cost = network.cost_usd_per_hour
+    cost = _cost(plan, recorders)
     stages = {name: _stage(recorders, s, totals) for s, name in enumerate(network.names)}
     seen = list(stages.values())
     needed = _replicas_needed(machine, offered_per_s, seen)
@@ -80,7 +82,7 @@ def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder], totals: To
         replications=len(recorders),
         requests=requests,
         latency_ms={name: Interval.of(values) for name, values in figures.items()},
-        few=_few(plan.case, min(r.offered for r in recorders)),
+        few=_few(plan.case, min(r.awaited for r in recorders)),
         quality=Interval.of([r.quality() for r in recorders], most=1.0),
         classes={name: _class(recorders, k) for k, name in enumerate(network.class_names) if recorders[0].classes},
         stages=stages,
@@ -90,12 +92,31 @@ def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder], totals: To
         if cost is None or not offered_per_s
         else cost / (offered_per_s * 3600) * 1e6,
         outcomes=meant,
-        notes=(*_notes(plan, recorders, list(stages.values())), *problems),
+        notes=(*notes(plan, recorders, list(stages.values())), *problems),
         events=sum(r.events for r in recorders),
         offered_per_s=offered_per_s,
         by_replication=figures | {"availability": tuple(r.availability() for r in recorders)},
-        timeline=recorders[0].timeline(network.names),
+        scenario=plan.scenario,
+        recovery=_recovery(plan, recorders),
+        timeline=recorders[0].timeline,
     )
+
+
+def _recovery(plan: Plan, recorders: Sequence[Recorder]) -> tuple[Recovery, ...]:
+    goodputs = [r.goodput for r in recorders if r.goodput is not None]
+    return recoveries(goodputs, plan.world.marks) if goodputs else ()
+
+
+def _cost(plan: Plan, recorders: Sequence[Recorder]) -> float | None:
+    """USD per hour; where a fleet changes, of the replicas that were paid for within the windows."""
+    cost = plan.network.cost_usd_per_hour
+    paid = [(r.paid_ns, r.closed_at - r.window.start) for r in recorders if r.paid_ns is not None]
+    if cost is None or not paid:
+        return cost
+    for s, (name, stage) in enumerate(zip(plan.network.names, plan.network.machine.stages, strict=False)):
+        more = math.fsum(times[s] / time for times, time in paid) / len(paid) - stage.replicas
+        cost += more * (plan.case.stage(name).price or 0.0) * 3600
+    return cost
 
 
 def few_behind(percent: float, offered: int) -> bool:
@@ -117,14 +138,15 @@ def _few(case: Case, offered: int) -> tuple[str, ...]:
 def _class(recorders: Sequence[Recorder], kind: int) -> ClassResult:
     """One class of requests, all replications together."""
     tallies = [r.classes[kind] for r in recorders]
-    offered = min(tally.offered for tally in tallies)
+    awaited = min(tally.offered - tally.superseded for tally in tallies)
     latency = {"mean": Interval.of([tally.mean() for tally in tallies])}
     latency |= {name: Interval.of([tally.percentiles[name] for tally in tallies]) for name in PERCENTILES}
     return ClassResult(
         offered=sum(tally.offered for tally in tallies),
         answered=sum(tally.answered for tally in tallies),
+        superseded=sum(tally.superseded for tally in tallies),
         latency_ms=latency,
-        few=tuple(name for name, percent in PERCENTILES.items() if few_behind(percent, offered)),
+        few=tuple(name for name, percent in PERCENTILES.items() if few_behind(percent, awaited)),
     )
 
 
@@ -146,12 +168,13 @@ def _stage(recorders: Sequence[Recorder], s: int, totals: Totals | None = None) 
     coalesced = number(lambda t: t.coalesced)
     waited = joins - rejections - coalesced  # a coalesced miss has no start: its wait is of another kind
     wait_p99 = None if totals is None else histogram.percentile(totals.waits[s], 99, waited)
-    busy = sum(int(r.busy_ns[s]) for r in recorders)
+    busy, staffed = sum(int(r.busy_ns[s]) for r in recorders), sum(int(r.staffed_ns[s]) for r in recorders)
     cached = stage.hit_threshold > 0 or stage.cache_keys > 0
     looked_up = starts + coalesced
     return StageResult(
         replicas=stage.replicas,
-        utilisation=None if stage.endless else busy / (time * stage.workers * _open_share(recorders, s)),
+        replicas_mean=None if stage.endless else staffed / (time * stage.concurrency),
+        utilisation=None if stage.endless or not staffed else busy / (staffed * _open_share(recorders, s)),
         in_service=busy / time,
         arrivals_per_s=joins / time * SECOND,
         wait_mean_ms=mean_ms(lambda t: t.wait_sum),
@@ -174,6 +197,8 @@ def _stage(recorders: Sequence[Recorder], s: int, totals: Totals | None = None) 
         rejections=rejections,
         time_outs=number(lambda t: t.time_outs),
         refusals=number(lambda t: t.refusals),
+        lost=number(lambda t: t.lost),
+        killed=number(lambda t: t.killed),
         worker_ms=busy / starts / MILLISECOND if starts else None,
     )
 
@@ -288,10 +313,11 @@ def _outcomes(plan: Plan, recorders: Sequence[Recorder]) -> tuple[dict[str, Outc
 def _measures(plan: Plan, recorder: Recorder) -> dict[str, float | None]:
     """What one replication measured, by the names of `cases.outcomes`, in base units."""
     seconds = (recorder.window.end - recorder.window.start) / SECOND
-    cost = plan.network.cost_usd_per_hour
+    cost = _cost(plan, [recorder])
     measures: dict[str, float | None] = {
         "offered_rate": recorder.offered / seconds,
         "answered_rate": recorder.answered / seconds,
+        "good_rate": recorder.good / seconds,
         "quality": recorder.quality(),
         "cost_rate": None if cost is None else cost / 3600,
     }
@@ -301,6 +327,7 @@ def _measures(plan: Plan, recorder: Recorder) -> dict[str, float | None]:
         RequestEnd.REJECTED,
         RequestEnd.TIMED_OUT,
         RequestEnd.FAILED,
+        RequestEnd.SUPERSEDED,
     ):
         measures[f"share_{end.name.lower()}"] = (
             int(recorder.counts[end]) / recorder.offered if recorder.offered else None
@@ -318,6 +345,7 @@ def _measures(plan: Plan, recorder: Recorder) -> dict[str, float | None]:
             f"{name}_time_out_share": _of_calls(stage, stage.time_outs),
             f"{name}_left_out_share": _of_calls(stage, stage.left_out),
             f"{name}_staleness": None if stage.staleness_ms is None else stage.staleness_ms / 1000,
+            f"{name}_replicas_mean": stage.replicas_mean,
             f"{name}_utilisation": stage.utilisation,
             f"{name}_hit_ratio": stage.hit_ratio,
         }
@@ -327,50 +355,3 @@ def _measures(plan: Plan, recorder: Recorder) -> dict[str, float | None]:
 def _of_calls(stage: StageResult, number: int) -> float | None:
     """As a share of the calls of the stage."""
     return number / stage.calls if stage.calls else None
-
-
-def _notes(plan: Plan, recorders: Sequence[Recorder], stages: Sequence[StageResult]) -> list[str]:
-    """What a reader must know before believing the figures."""
-    notes = []
-    machine = plan.network.machine
-    if machine.deadline < NEVER and not any(s.drop_expired or s.attempts > 1 for s in machine.stages):
-        notes.append(
-            "nothing heeds client.deadline: no queue says 'drop_expired: true', and nobody tries again; "
-            "an answer after it counts like any other (a 'timeout' ends a request)"
-        )
-    cut = [r.limit for r in recorders if r.limit is not None]
-    if cut:
-        notes.append(
-            f"{len(cut)} of {len(recorders)} replications were cut short at their limit of {max(cut):,} events"
-        )
-    in_flight = sum(int(r.counts[RequestEnd.IN_FLIGHT]) for r in recorders)
-    if in_flight:
-        notes.append(f"{in_flight:,} measured requests had not ended when the run did; they count as unanswered")
-    length = sum(r.window.end - r.window.start for r in recorders) / len(recorders)
-    ends = max(r.window.end for r in recorders)
-    periods = [("an outage", o.stage, o.every) for o in plan.network.outages]
-    periods += [("a slow period", s.stage, s.every) for s in plan.network.slow_periods]
-    for what, s, every in periods:
-        if every > ends:
-            notes.append(
-                f"{plan.network.names[s]} has {what} every {every / SECOND:,.3g} s, and a replication ends after "
-                f"{ends / SECOND:,.3g} s: most see none"
-            )
-    known = [mean for mean in (r.mean() for r in recorders) if mean is not None]
-    overloaded = any(stage.lacks_replicas for stage in stages)
-    if known and length < SHORT * max(known) * MILLISECOND and not overloaded:
-        notes.append(
-            f"the window is {length / MILLISECOND:.3g} ms, short against a mean latency of {max(known):.3g} ms: "
-            "the system is still filling; measure more requests"
-        )
-    elif not cut and _one_rate(plan, recorders):
-        said = unsteady([(r.part_sums, r.part_counts) for r in recorders], overloaded)
-        notes += [said] if said else []
-    return notes
-
-
-def _one_rate(plan: Plan, recorders: Sequence[Recorder]) -> bool:
-    """Whether load and desks were meant to be the same throughout every window."""
-    profile = plan.network.profile
-    changes = any(r.window.start < start < r.window.end for r in recorders for start in profile.starts)
-    return not changes and not plan.network.hours

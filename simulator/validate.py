@@ -23,8 +23,8 @@ from scipy import special
 
 from cases.errors import RunError, not_among
 from cases.files import loads
-from simulator.control import Progress, replicate
-from simulator.plan import Plan, plan, window
+from simulator.control import Progress, replicate, window_of
+from simulator.plan import Plan, plan
 from simulator.run import choose_engine
 from simulator.summary import summarise
 from simulator.validation.experiments import Experiment, Seen, experiment, experiments
@@ -142,7 +142,13 @@ class _Runs:
         requests = what.requests * (LONGER if self._full and not what.full_only else 1)
         seed = seed_of(row)
         plans = [
-            plan(loads(text, "accuracy.yaml"), seed=seed, requests=requests, replications=what.replications)
+            plan(
+                loads(text, "accuracy.yaml"),
+                seed=seed,
+                requests=requests,
+                replications=what.replications,
+                scenario=what.scenario,
+            )
             for text in what.cases
         ]
         return [pool.submit(self._figures, what, plans, replication) for replication in range(what.replications)]
@@ -152,7 +158,7 @@ class _Runs:
         return found if isinstance(found, tuple) else (found,)
 
     def _seen(self, planned: Plan, replication: int, traced: bool) -> Seen:
-        measured = window(planned.network.profile, planned.run, replication, self._tick)
+        measured = window_of(planned, replication, self._engine, self._tick)
         recorder = replicate(
             planned,
             replication,

@@ -19,15 +19,14 @@ from cases.errors import RunError
 from cases.spec import Case
 from simulator.attribution import WORDS, Attribution, Kind, explain
 from simulator.compare import Difference, difference
-from simulator.control import Progress, check_wall, replicate
+from simulator.control import Progress, check_wall, replicate, window_of
 from simulator.histogram import rank
-from simulator.measure import MILLISECOND
-from simulator.network import resolve
-from simulator.plan import Engine, Plan, window
+from simulator.plan import Engine, Plan
 from simulator.plane import Ended
 from simulator.report import label_of, milliseconds, percent, table
 from simulator.results import SimulationResult
 from simulator.run import choose_engine, simulate
+from simulator.timeline import MILLISECOND
 
 PERCENT = 99.0
 MOST_EXPLAINED = 20_000  # requests; of more, every k-th in the order of their latencies
@@ -168,7 +167,7 @@ def _a_tenth_more(plan: Plan) -> Sequence[tuple[str, int, int, Plan]]:
         path = f"stages.{spec.name}.replicas" if spec.person is None else f"stages.{spec.name}.person.desks"
         more = -(-11 * spec.fleet // 10)
         case = apply(plan.case, {path: str(more)})
-        found.append((spec.name, spec.fleet, more, replace(plan, case=case, network=resolve(case))))
+        found.append((spec.name, spec.fleet, more, plan.redesigned(case)))
     return found
 
 
@@ -188,7 +187,7 @@ def attribution(plan: Plan, engine: Engine = "auto", progress: Progress = lambda
 
         return told
 
-    measured = window(plan.network.profile, plan.run, 0, tick)
+    measured = window_of(plan, 0, chosen, tick)
     offered = measured.last - measured.first
     first = replicate(plan, 0, chosen, measured, half(0), tick, slowest=offered - rank(offered, PERCENT) + 1)
     assert first.slowest is not None

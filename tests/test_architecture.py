@@ -15,11 +15,14 @@ OWNERS = {
     "streamlit": {"app.py", "ui/"},
     "starlette": {"app.py"},
     "plotly": {"app.py", "ui/charts.py"},
-    "simpy": {"simulator/control.py", "simulator/requests_simpy.py"},
+    "simpy": {
+        *("simulator/control.py", "simulator/autoscaler.py", "simulator/fleet.py", "simulator/world.py"),
+        "simulator/requests_simpy.py",
+    },
     "numba": {"simulator/kernel_parts.py", "simulator/kernel_cache.py"},
     "ruamel": {"cases/"},
     "pydantic": {"cases/"},
-    "pandas": {"simulator/results.py"},
+    "pandas": {"simulator/timeline.py"},
 }
 FILES = sorted(
     [ROOT / "app.py", *(path for floor in FLOORS for path in (ROOT / floor).glob("**/*.py"))],

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
+import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
 from cases.spec import Case
 from simulator.report import label_of, milliseconds
-from simulator.results import ObjectiveResult, SimulationResult, Timeline
+from simulator.results import ObjectiveResult, SimulationResult
+from simulator.timeline import Timeline
 from simulator.workload import SECOND
 
 STATIC = Path(__file__).parent / "static"
@@ -26,6 +29,8 @@ KINDS = {  # of time: a colour and a pattern each, so that they differ without c
     "fallback": ("#00838f", "+"),
     "other": ("#555b64", ""),
 }
+RATES = {"offered": ("#8a8f98", 1.5, "dot"), "goodput": ("#1f9d6b", 2.2, "solid")}
+RATE_WORDS = {"offered": "offered", "goodput": "answered in time"}
 HEIGHT = 290
 ROW = 30  # of a bar
 
@@ -62,7 +67,7 @@ def latency_figure(result: SimulationResult, baseline: SimulationResult | None) 
         ends = [0.0, max(float(timeline.times[-1]) / SECOND, 0.0)] if timeline is not None else [0.0, 1.0]
         line = {"color": "#8a8f98", "width": 1.5, "dash": "dash"}
         figure.add_scatter(x=ends, y=[objective.target] * 2, name=name, mode="lines", line=line, hoverinfo="skip")
-    return figure
+    return figure if timeline is None else _marked(figure, timeline)
 
 
 def queue_figure(case: Case, result: SimulationResult) -> go.Figure:
@@ -78,6 +83,51 @@ def queue_figure(case: Case, result: SimulationResult) -> go.Figure:
         figure.add_scatter(
             x=seconds, y=timeline.waiting[:, s].tolist(), name=name, mode="lines", line={"color": colour, "width": 1.8}
         )
+    return _marked(figure, timeline)
+
+
+def goodput_figure(result: SimulationResult) -> go.Figure | None:
+    """Requests a second that come, and that are answered well; None where nothing happens."""
+    timeline = result.timeline
+    if timeline is None or not timeline.marks:
+        return None
+    figure = _figure("requests/s", log=False)
+    seconds = timeline.times / SECOND
+    lengths = np.diff(seconds, prepend=0.0)
+    for name, (colour, width, dash) in RATES.items():
+        rate = (timeline.measures[name] / lengths).tolist()
+        line = {"color": colour, "width": width, "dash": dash}
+        figure.add_scatter(x=seconds.tolist(), y=rate, name=RATE_WORDS[name], mode="lines", line=line)
+    return _marked(figure, timeline)
+
+
+def replica_figure(case: Case, result: SimulationResult) -> go.Figure | None:
+    """Replicas in service of the stages where they come and go; None where they do not."""
+    timeline = result.timeline
+    if timeline is None or not timeline.moving:
+        return None
+    figure = _figure("replicas", log=False)
+    seconds = (timeline.times / SECOND).tolist()
+    for colour, s in zip(STAGES, timeline.moving, strict=False):
+        line = {"color": colour, "width": 1.8, "shape": "vh"}
+        name = label_of(case, timeline.names[s])
+        figure.add_scatter(x=seconds, y=timeline.replicas[:, s].tolist(), name=name, mode="lines", line=line)
+    return _marked(figure, timeline)
+
+
+def _marked(figure: go.Figure, timeline: Timeline) -> go.Figure:
+    """With a band for each event of the scenario, a line for one that is over at once."""
+    last = float(timeline.times[-1]) / SECOND
+    for label, start, end in timeline.marks:
+        begin, until = start / SECOND, min(end / SECOND, last)
+        if begin < last:
+            band = {"fillcolor": "#c2185b", "opacity": 0.12, "layer": "below", "line": {"width": 1, "color": "#c2185b"}}
+            figure.add_vrect(x0=begin, x1=until, **band)
+            # The words stand over the band, and go with the series in what a screen reader is told.
+            figure.add_annotation(
+                x=begin, y=0.98, yref="paper", yanchor="top", xanchor="left", text=html.escape(label), showarrow=False,
+                font={"size": 11},
+            )  # fmt: skip
     return figure
 
 

@@ -6,9 +6,9 @@ import streamlit as st
 
 from cases.spec import Case
 from simulator.attribution import WORDS
-from simulator.measure import MILLISECOND
 from simulator.report import label_of, milliseconds, percent, share_answered
 from simulator.results import SimulationResult
+from simulator.timeline import MILLISECOND
 from simulator.why import CLIENT, SHOWN, Gain, Why
 from ui.charts import chart, why_figure
 from ui.runs import WHY, Job, explanation, forget

@@ -7,6 +7,7 @@ inputs say is what the case says; the lengths are chosen so that the interval is
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -46,6 +47,7 @@ class Experiment:
     full_only: bool = False  # too long for every day
     traced: bool = False
     replications: int = REPLICATIONS
+    scenario: str | None = None  # of the cases
 
 
 def experiment(target: Target) -> Experiment:
@@ -61,9 +63,10 @@ def experiments(target: Target) -> bool:
 # -- case files -------------------------------------------------------------------------------------------------------
 
 
-def case(*stages: str, rate: float, extra: str = "", classes: str = "") -> str:
-    """A case file. `rate`: requests a millisecond."""
-    load = f"kind: poisson, rate: {rate * 1000!r} request/s" + (f", classes: {classes}" if classes else "")
+def case(*stages: str, rate: float = 0.0, load: str = "", extra: str = "", classes: str = "") -> str:
+    """A case file. `rate`: requests a millisecond, at random; or another `load`."""
+    load = load or f"kind: poisson, rate: {rate * 1000!r} request/s"
+    load += f", classes: {classes}" if classes else ""
     lines = "\n".join(f"  - {stage}" for stage in stages)
     return (
         f"format: 1\nid: accuracy\ntitle: Accuracy\nquestion: Is it what theory says?\n"
@@ -128,6 +131,11 @@ def rejected(seen: Seen) -> float:
 def timed_out(seen: Seen) -> float:
     """The share of the requests that takes too long."""
     return seen.result.requests["timed_out"] / seen.result.requests["offered"]
+
+
+def answered(seen: Seen) -> float:
+    """The share of the requests that gets an answer."""
+    return seen.result.requests["completed"] / seen.result.requests["offered"]
 
 
 def abandoned(seen: Seen) -> float:
@@ -403,6 +411,19 @@ def _choices(target: Target) -> Experiment:
     return Experiment((opened,), latency, requests, full_only=rate > 0.92)
 
 
+def _users(target: Target) -> Experiment:
+    """Any distribution of thinking will do; theory wants exponential service times."""
+    demands = {"one": 50, "two": 30, "three": 20}
+    before: dict[str, str] = {}
+    stages = []
+    for name, demand in demands.items():
+        stages.append(stage(f"{{kind: exponential, mean: {demand} ms}}", name=name, **before))
+        before = {"after": f"[{name}]"}
+    load = f"kind: closed, users: {target.given['N']:.0f}, think: {{kind: lognormal, mean: 5 s, cv: 0.5}}"
+    opened = case(*stages, load=load, extra="run: {warm_up: 300 s}")
+    return Experiment((opened,), lambda seen: seen.result.offered_per_s, 4_000)
+
+
 # -- caches -----------------------------------------------------------------------------------------------------------
 
 
@@ -472,6 +493,47 @@ def _batches(target: Target) -> Experiment:
     return Experiment((case(endless(fitted), rate=0.01, classes=classes),), lambda seen: latency(seen) * 1000, 100)
 
 
+# -- replicas that follow the load, and loads that never end ----------------------------------------------------------
+
+
+def _autoscaled(target: Target) -> Experiment:
+    """What is wanted at the first look, at 15 s; or when the last of a hundred has come."""
+    if target.output == "pods":
+        found = re.search(r"(\d+) pods (\d+)% vs (\d+)%", target.inputs or target.name)
+        assert found is not None
+        pods, busy, wanted = (int(number) for number in found.groups())
+        server = stage(
+            f"{{kind: constant, mean: {pods * busy / 100!r} ms}}",
+            replicas=pods,
+            balancing="round robin",
+            start_delay="1 s",
+            autoscaling=f"{{utilisation: {wanted} %, max: 100}}",
+        )
+        opened = case(server, load="kind: even, rate: 1000 request/s", extra="run: {warm_up: 17 s}")
+        return Experiment((opened,), lambda seen: seen.result.stages["server"].replicas_mean, 5_000, replications=2)
+    server = stage(
+        balancing="least outstanding", start_delay="1 s", autoscaling="{requests: 1 request/s, min: 1, max: 100}"
+    )
+    opened = case(server, load="kind: even, rate: 100 request/s")
+    return Experiment((opened,), last_of_a_hundred, 11_000, traced=True, replications=2)
+
+
+def last_of_a_hundred(seen: Seen) -> float:
+    """Seconds from the first look of an autoscaler (at 15 s) until the hundredth replica is decided upon."""
+    column = _columns(seen)
+    first = int(column("join")[column("replica") == 99].min())
+    return first / NS_PER_MS / 1000 - 1.0 - 15.0
+
+
+def _stalled(target: Target) -> Experiment:
+    rate = target.given["lambda"]
+    server = stage("{kind: constant, mean: 10 ms}")
+    stall = "scenarios: {stall: {events: [{at: 60 s, for: 3 s, pause: server}]}}\nrun: {warm_up: 123 s}"
+    opened = case(server, rate=rate / 1000, extra=f"client: {{timeout: 0.3 s, retries: {{attempts: 3}}}}\n{stall}")
+    measure = timed_out if "given up" in target.output else answered
+    return Experiment((opened,), measure, round(180 * rate), replications=10, scenario="stall")
+
+
 _BY_ID: dict[str, Callable[[Target], Experiment]] = {
     "FAN1": _slow_shard,
     "FAN2": _slowest,
@@ -495,6 +557,9 @@ _BY_ID: dict[str, Callable[[Target], Experiment]] = {
     "POD": _choices,
     "CHE": _cache,
     "TTL": _time_to_live,
+    "MVA": _users,
+    "HPA": _autoscaled,
+    "META": _stalled,
     "LIT": _little,
     "PASTA": _pasta,
     "RTY": _retries,

@@ -144,8 +144,8 @@ def test_too_much_to_try_out() -> None:
     estimates = "".join(f"  total_{i}: {{formula: {formula}}}\n" for i in range(100))
     designs = "".join(f"  d{i}: {{changes: {{stages.desk.replicas: 1}}}}\n" for i in range(50))
     message = refused(desk_text(more=f"estimates:\n{estimates}designs:\n{designs}"))
-    assert (
-        message == "f.yaml:8: estimates: 183,700 characters of formulas, and 50 designs and ends of knobs; have fewer"
+    assert message == (
+        "f.yaml:8: estimates: 183,700 characters of formulas, and 50 designs, ends of knobs and events; have fewer"
     )
 
 

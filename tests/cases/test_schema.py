@@ -45,7 +45,8 @@ def test_it_accepts_good_files(path: Path) -> None:
     [
         "unknown_key", "unknown_key_at_the_top", "nothing_stated", "list_at_the_top", "value_for_a_group",
         "group_for_a_list", "list_for_a_value", "zero_replicas", "half_a_replica", "unknown_balancing",
-        "later_top_level", "later_workload_diurnal", "bad_name", "unknown_format", "design_with_a_list", "no_replicas",
+        "later_top_level", "zones_as_a_number", "event_of_two_kinds", "bad_name", "unknown_format",
+        "design_with_a_list", "no_replicas",
         "queue_order_in_other_words", "queue_sheds_in_other_words", "hedge_as_a_duration", "retries_as_a_number",
         "external_in_other_words", "when_unknown", "timeout_without_kind", "cancel_in_other_words", "batch_of_one",
     ],

@@ -24,15 +24,18 @@ from simulator.machine import (
     Machine,
     MachineStage,
     RequestClass,
+    Users,
 )
 from simulator.plane import Ended, RequestPlane, StageTally
 from simulator.semantics import Visit
+from simulator.users import UserStream
 from simulator.workload import Arrivals, ArrivalStream, Profile
 
 MS = 1_000_000
 ENGINES = ("simpy", "compiled")
 CONSTANT, EXPONENTIAL, LOGNORMAL, GAMMA = range(4)
 CLIENT = NOBODY  # as `within`
+NO_USERS = Users(0, 0, NOBODY)
 
 
 @cache
@@ -64,6 +67,7 @@ class StageSpec:
     keeps: int = UNLIMITED
 
     hop: int = 0
+    cut: bool = False
     timeout: int = NEVER
     timeout_table: int = NOBODY
     attempts: int = 1
@@ -81,6 +85,8 @@ class StageSpec:
     fallback_quality: int = MILLION
 
     replicas: int = 1
+    places: int | None = None
+    zones: tuple[int, ...] = ()
     concurrency: int = 1
     endless: bool = False
     balancing: int = SHARED
@@ -100,6 +106,7 @@ class StageSpec:
     batch_size: int = 1
     batch_wait: int = 1
     error_ratio: float = 0.0
+    outage: bool = False
     silent_ratio: float = 0.0
 
     hit_ratio: float = 0.0
@@ -112,6 +119,7 @@ class StageSpec:
     cache_policy: int = LRU
     cache_shared: bool = False
     coalesce: bool = False
+    hot_ratio: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -139,7 +147,7 @@ class ClassSpec:
 
 DERIVED = {
     *("name_hash", "key_hash", "caller", "calls", "first_calls", "successors", "predecessors", "wait_for", "quorum"),
-    *("when_threshold", "error_threshold", "silent_threshold", "hit_threshold", "first_key"),
+    *("when_threshold", "error_threshold", "silent_threshold", "hit_threshold", "hot_threshold", "first_key", "places"),
 }
 
 
@@ -154,6 +162,9 @@ def machine(
     classes: tuple[ClassSpec, ...] = (ClassSpec(),),
     answer_after: int = NOBODY,
     deadline: int = NEVER,
+    users: Users = NO_USERS,
+    zones: int = 0,
+    zone_hop: int = 0,
 ) -> Machine:
     """The machine of these stages and their client; `after` and `within` point backwards, `after` to siblings."""
     last = len(stages)
@@ -184,6 +195,8 @@ def machine(
             "error_threshold": threshold(spec.error_ratio),
             "silent_threshold": threshold(spec.silent_ratio),
             "hit_threshold": threshold(spec.hit_ratio),
+            "hot_threshold": threshold(spec.hot_ratio),
+            "places": spec.replicas if spec.places is None else spec.places,
             "first_key": first_key[index if spec.keys_of is None else spec.keys_of],
         }
         made.append(MachineStage(**values))
@@ -197,14 +210,19 @@ def machine(
         deadline=deadline,
         tables=tables(),
         key_thresholds=np.concatenate([np.zeros(0, dtype=np.uint64), *thresholds]),
+        users=users,
+        zones=zones,
+        zone_hop=zone_hop,
     )
 
 
 class Listed:
     """Arrivals at given times; then none for ever. Stands for an ArrivalStream."""
 
-    def __init__(self, times: list[int], seed: int = 0) -> None:
+    def __init__(self, times: list[int], seed: int = 0, sessions: list[tuple[int, int]] | None = None) -> None:
+        """`sessions`: place and keystroke of each; None: there are none."""
         self._times = np.array(times, dtype=np.int64)
+        self._sessions = np.array(sessions or [(-1, -1)] * len(times), dtype=np.int64).reshape(-1, 2)
         self._seed = seed
         self._next = 0
 
@@ -212,20 +230,29 @@ class Listed:
         """The next arrivals."""
         size = min(size, 7)  # small chunks, to cross their borders often
         first = self._next
-        times = self._times[first : first + size]
+        times, sessions = self._times[first : first + size], self._sessions[first : first + size]
         if len(times) < size:
-            times = np.append(times, NEVER // 2 + np.arange(first + len(times), first + size))
+            missing = np.arange(first + len(times), first + size)
+            times = np.append(times, NEVER // 2 + missing)
+            sessions = np.append(sessions, np.full((len(missing), 2), -1), axis=0)
         self._next = first + size
-        return Arrivals(first, times, draws.root_keys(self._seed, 0, 0, np.arange(first, first + size)))
+        keys = draws.root_keys(self._seed, 0, 0, np.arange(first, first + size))
+        unsaid = np.full(size, -1)
+        return Arrivals(first, times, keys, unsaid, unsaid, sessions[:, 0].copy(), sessions[:, 1].copy())
 
 
 class Act(NamedTuple):
-    """What control does to a stage at an instant: `pause` and `outage` (value 1 or 0), `factor`, `flush`."""
+    """What control does to a stage at an instant.
+
+    `pause` (value 1 or 0), `factor`, `flush`; `start`, `drain`, `kill`, `slow` of the replica at `place`; `users`;
+    otherwise the name of a LIVE number, which becomes `value`.
+    """
 
     at: int
     what: str
     stage: int  # the machine may have fewer stages: modulo their number
     value: float = 1
+    place: int = 0  # likewise
 
 
 @dataclass
@@ -239,17 +266,22 @@ class Load:
     times: list[int] = field(default_factory=list)
     seed: int = 1
     acts: list[Act] = field(default_factory=list)  # those before the last look; at an instant before its look
+    sessions: list[tuple[int, int]] | None = None  # of each of `times`: place of its session, and keystroke
 
-    def stream(self) -> Any:
-        """A fresh stream."""
-        return Listed(self.times, self.seed) if self.profile is None else ArrivalStream(self.profile, self.seed, 0)
+    def stream(self, built: Machine) -> Any:
+        """A fresh stream; the machine's own users go before what arrives by itself."""
+        if built.users.number:
+            return UserStream(self.seed, 0)
+        if self.profile is None:
+            return Listed(self.times, self.seed, self.sessions)
+        return ArrivalStream(self.profile, self.seed, 0)
 
 
 @dataclass
 class Seen:
     """All that a plane showed during a run."""
 
-    looks: list[tuple[Any, ...]]  # at each instant: time, events, waiting, most waiting, integrals
+    looks: list[tuple[Any, ...]]  # at each instant: time, events, waiting, most waiting, integrals, joined, ...
     ended: Ended
     tally: StageTally
     trace: np.ndarray
@@ -268,7 +300,7 @@ def plane_of(
     from simulator.control import KernelEnvironment
     from simulator.requests_compiled import CompiledRequests
 
-    kernel = KernelEnvironment(initial_time=0)
+    kernel = KernelEnvironment()
     kernel.plane = CompiledRequests(built, stream, keep_trace, **options)
     return kernel, kernel.plane
 
@@ -278,18 +310,28 @@ def act(plane: RequestPlane, built: Machine, done: Act) -> None:
     stage = done.stage % built.client
     if done.what == "pause":
         plane.pause(stage, bool(done.value), done.at)
-    elif done.what == "outage":
-        plane.set_outage(stage, bool(done.value))
     elif done.what == "factor":
         plane.set_factor(stage, float(done.value))
-    else:
-        assert done.what == "flush"
+    elif done.what == "flush":
         plane.flush(stage)
+    elif done.what == "users":
+        if built.users.number:
+            plane.set_users(int(done.value), done.at)
+    elif done.what in ("start", "drain", "kill", "slow"):
+        if built.stages[stage].endless:
+            return
+        place = done.place % built.stages[stage].places
+        if done.what == "slow":
+            plane.slow(stage, place, float(done.value))
+        else:
+            getattr(plane, done.what)(stage, place, done.at)
+    else:
+        plane.set(stage, done.what, done.value if done.what == "jitter" else int(done.value))
 
 
 def run(engine: str, built: Machine, load: Load, keep_trace: bool = True, **options: Any) -> Seen:
     """Run one plane under a control process that acts, and looks at every instant."""
-    env, plane = plane_of(engine, built, load.stream(), keep_trace, **options)
+    env, plane = plane_of(engine, built, load.stream(built), keep_trace, **options)
     looks: list[tuple[Any, ...]] = []
     parts: list[Ended] = []
     looking = {instant: i for i, instant in enumerate(load.instants)}
@@ -309,9 +351,11 @@ def run(engine: str, built: Machine, load: Load, keep_trace: bool = True, **opti
                 plane.measure(True)
             if looking[instant] == closes:
                 plane.measure(False)
-            waits, busy = plane.integrals(instant)
             waiting, most = plane.waiting().tolist(), plane.most_waiting().tolist()
-            looks.append((instant, plane.events, waiting, most, waits.tolist(), busy.tolist()))
+            seen = [waiting, most, *(integral.tolist() for integral in plane.integrals(instant))]
+            places = [plane.replicas(s).tolist() for s in range(built.client)]
+            under_way = [column.tolist() for column in plane.under_way()]
+            looks.append((instant, plane.events, *seen, plane.joined().tolist(), places, under_way))
             parts.append(plane.take_ended())
 
     env.run(until=env.process(control()))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
-from machines import CLIENT, CONSTANT, GAMMA, MS, Act, ClassSpec, ClientSpec, Load, StageSpec, machine
+from machines import CLIENT, CONSTANT, GAMMA, MS, Act, ClassSpec, ClientSpec, Load, StageSpec, machine, threshold
 
 from simulator.machine import (
     CANCEL_NONE,
@@ -30,6 +30,7 @@ from simulator.machine import (
     SHARED,
     UNLIMITED,
     Machine,
+    Users,
 )
 from simulator.workload import Profile
 
@@ -64,7 +65,14 @@ Trait = Callable[[Any, Times], dict[str, Any]]
 def _replicas(draw: Any, times: Times) -> dict[str, Any]:
     balancing = draw(st.sampled_from([SHARED, RANDOM, ROUND_ROBIN, LEAST_OF, LEAST_OUTSTANDING, HASH]))
     choices = draw(st.integers(1, 3)) if balancing == LEAST_OF else 0
-    return {"replicas": draw(st.integers(2, 4)), "balancing": balancing, "choices": choices}
+    replicas = draw(st.integers(2, 4))
+    return {
+        "replicas": replicas,
+        "places": replicas + draw(st.integers(0, 2)),
+        "balancing": balancing,
+        "choices": choices,
+        "zones": draw(st.sampled_from([(), (), (0,), (0, 1), (0, 1, 2)])),
+    }
 
 
 def _timeout(draw: Any, times: Times) -> dict[str, Any]:
@@ -150,6 +158,7 @@ TRAITS: dict[str, Trait] = {
     "lifo": lambda draw, times: {"lifo_above": draw(st.sampled_from([0, 0, 1, 2]))},
     "levels": lambda draw, times: {"by_level": True},
     "drop_expired": lambda draw, times: {"drop_expired": True},
+    "hot": lambda draw, times: {"hot_ratio": draw(st.sampled_from([0.3, 1.0]))},
     "admission": _admission,
     "items": _items,
 }
@@ -270,7 +279,13 @@ def machines(draw: Any, tick: int = 1, coarse: bool = False) -> Machine:
         )
     outer = [s for s, spec in enumerate(stages) if spec.within == CLIENT]
     answer_after = draw(st.sampled_from([NOBODY, NOBODY, NOBODY, *outer]))
-    return machine(stages, ClientSpec(**client), tuple(kinds), answer_after, deadline)
+    users = Users(0, 0, NOBODY)
+    if draw(st.integers(0, 5)) == 5:
+        # Who hardly thinks asks a hundred thousand times on a fine clock.
+        think = times.upto(20) if coarse else draw(st.integers(5, 20)) * MS
+        users = Users(draw(st.integers(1, 12)), think, NOBODY if draw(st.booleans()) else times.table())
+    zone_hop = draw(st.sampled_from([0, times.upto(2)]))
+    return machine(stages, ClientSpec(**client), tuple(kinds), answer_after, deadline, users, 3, zone_hop)
 
 
 @st.composite
@@ -279,18 +294,40 @@ def looks(draw: Any, horizon: int, tick: int) -> dict[str, Any]:
     instants = st.integers(0, horizon // tick).map(lambda t: t * tick)
     looking = sorted({*draw(st.lists(instants, max_size=8)), horizon})
     opens = draw(st.integers(0, len(looking) - 1))
-    what = st.one_of(
-        st.tuples(st.just("pause"), st.booleans()),
-        st.tuples(st.just("outage"), st.booleans()),
-        st.tuples(st.just("factor"), st.sampled_from([0.5, 1.0, 3.0] if tick == FINE else [1.0, 2.0])),
-        st.tuples(st.just("flush"), st.just(1)),
-    )
-    acts = draw(st.one_of(st.just([]), st.lists(st.tuples(instants, what, st.integers(0, 5)), max_size=6)))
+    factors = st.sampled_from([0.5, 1.0, 3.0] if tick == FINE else [1.0, 2.0])
+    some = st.integers(1, 5).map(lambda ticks: ticks * tick * (64 if tick == FINE else 1))
+    ratios = st.sampled_from([0.0, 0.3, 1.0]).map(threshold)
+    numbers: dict[str, Any] = {
+        **dict.fromkeys(("hop", "timeout", "late_after", "fallback", "floor", "hit_time"), some),
+        **dict.fromkeys(("error_threshold", "hit_threshold", "hot_threshold", "when_threshold"), ratios),
+        **dict.fromkeys(("cut", "outage", "drop_expired"), st.integers(0, 1)),
+        **dict.fromkeys(("retry_budget", "hedge_budget"), st.sampled_from(BUDGETS)),
+        "attempts": st.just(1),  # second tries may go: more of them than `_fewer_visits` left would make an avalanche
+        "hedge_after": st.just(NEVER),
+        "queue_limit": st.integers(0, 3),
+        "keeps": st.integers(0, 3),
+        "admission_interval": st.one_of(st.just(0), some),
+        "per_item": some,
+    }
+    whole = {
+        "pause": st.booleans(),
+        "factor": factors,
+        "flush": st.just(1),
+        "slow": factors,
+        "users": st.integers(0, 20),
+    }
+    fleet = dict.fromkeys(("start", "drain", "kill"), st.just(1))
+    values: dict[str, Any] = numbers | whole | fleet
+    # As often something of the fleet, of a stage, or of its numbers.
+    names = [*[*fleet] * 8, *[*whole] * 5, *numbers]
+    what = st.sampled_from(names).flatmap(lambda name: st.tuples(st.just(name), values[name]))
+    places = st.integers(0, 3)
+    acts = draw(st.one_of(st.just([]), st.lists(st.tuples(instants, what, st.integers(0, 5), places), max_size=10)))
     return {
         "instants": looking,
         "opens": opens,
         "closes": draw(st.integers(opens, len(looking) - 1)),
-        "acts": [Act(at, name, stage, float(value)) for at, (name, value), stage in acts],
+        "acts": [Act(at, name, stage, value, place) for at, (name, value), stage, place in acts],
     }
 
 
@@ -311,4 +348,11 @@ def coarse_loads(draw: Any, tick: int) -> Load:
     at_once = draw(st.lists(st.integers(0, 3), min_size=20, max_size=20))
     times = [t * tick for t, several in enumerate(at_once) for _ in range(several)]
     horizon = tick * (80 - draw(st.integers(0, 79)))
-    return Load(**draw(looks(horizon, tick)), times=times, seed=draw(st.integers(0, 9)))
+    sessions = draw(st.one_of(st.none(), st.lists(st.integers(-1, 2), min_size=len(times), max_size=len(times))))
+    seed = draw(st.integers(0, 9))
+    return Load(**draw(looks(horizon, tick)), times=times, seed=seed, sessions=sessions and _keystrokes(sessions))
+
+
+def _keystrokes(places: list[int]) -> list[tuple[int, int]]:
+    """Sessions that go on for ever, but for what belongs to none."""
+    return [(place, places[:i].count(place) if place >= 0 else -1) for i, place in enumerate(places)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 import pytest
+from checked import broken
 from machines import (
     ENGINES,
     EXPONENTIAL,
@@ -20,7 +22,6 @@ from machines import (
 )
 
 from simulator import draws
-from simulator.invariants import violations
 from simulator.machine import (
     CANCEL_NONE,
     CANCEL_RUNNING,
@@ -31,13 +32,15 @@ from simulator.machine import (
     LEAST_OUTSTANDING,
     LRU,
     MILLION,
+    NOBODY,
     RANDOM,
     ROUND_ROBIN,
+    Users,
 )
 from simulator.semantics import RequestEnd, Visit, VisitEnd, visits
 
 OPEN, ANSWERED, REJECTED, EXPIRED, FAILED, CANCELLED = VisitEnd
-COMPLETED, DEGRADED, TURNED_AWAY, TIMED_OUT, BROKEN = list(RequestEnd)[1:6]
+COMPLETED, DEGRADED, TURNED_AWAY, TIMED_OUT, BROKEN, SUPERSEDED = list(RequestEnd)[1:]
 EACH_SECOND = [k * 1_000 for k in range(400)]  # far enough from each other to meet nobody
 
 
@@ -58,10 +61,12 @@ class Told:
         until: int = 10**7,
         **more: Any,
     ) -> None:
+        sessions = more.pop("sessions", None)
         built = machine(stages, **more)
-        seen = run(engine, built, Load([0, until], times=times, acts=list(acts)))
-        touched = {a.stage for a in acts}
-        assert violations(built, seen.trace, seen.ended, seen.horizon, touched, touched) == []
+        load = Load([0, until], times=times, acts=list(acts), sessions=sessions)
+        seen = run(engine, built, load)
+        assert broken(built, load, seen) == []
+        self.looks = seen.looks
         self.rows = list(visits(seen.trace))
         self.tally = seen.tally
         by_number = sorted(zip(*(column.tolist() for column in seen.ended), strict=True))
@@ -71,6 +76,14 @@ class Told:
     def at(self, stage: int) -> list[Visit]:
         """Visits to a stage, by request and number."""
         return [v for v in self.rows if v.stage == stage]
+
+    def states(self) -> list[int]:
+        """Of the first stage's replicas, in the end."""
+        return list(self.looks[-1][8][0])
+
+    def staffed(self) -> int:
+        """Time that workers of the first stage were there."""
+        return int(self.looks[-1][6][0])
 
     def starts(self, stage: int = 0) -> list[int]:
         return [v.start for v in self.at(stage)]
@@ -641,3 +654,280 @@ def test_an_outage_fails_services_that_end_in_it(engine: str) -> None:
     told = Told(engine, [StageSpec(floor=10)], [0, 1, 2], acts=(Act(15, "outage", 0, 1), Act(25, "outage", 0, 0)))
     assert [v.outcome for v in told.at(0)] == [ANSWERED, FAILED, ANSWERED]
     assert told.ends == [(10, COMPLETED), (20, BROKEN), (30, COMPLETED)]
+
+
+def test_numbers_that_change_hold_from_then_on(engine: str) -> None:
+    """A hop and a time-out for what is sent from then on, a service time for what starts, an outage for what ends."""
+    acts = (Act(5, "hop", 0, 3), Act(12, "floor", 0, 4), Act(12, "timeout", 0, 6))
+    told = Told(engine, [StageSpec(floor=10, cancel=CANCEL_RUNNING)], [0, 4, 11, 20, 24, 25], acts)
+    assert [(v.join, v.start, v.end) for v in told.at(0)] == [
+        (0, 0, 10),
+        (4, 10, 20),
+        (14, 20, 24),
+        (23, 24, 28 - 2),  # its time is out at 26
+        (27, 27, 30),  # and at 30
+        (28, 30, 31),
+    ]
+
+
+# -- replicas come and go ---------------------------------------------------------------------------------------------
+
+
+def test_r3_a_replica_that_is_killed_takes_its_queue_along(engine: str) -> None:
+    """Served, and waiting in its own queue: both fail at that instant. The other replica has all that comes."""
+    told = Told(engine, [StageSpec(replicas=2, balancing=ROUND_ROBIN, floor=10)], [0, 1, 2, 3, 6], (Act(5, "kill", 0),))
+    assert [(v.replica, v.start, v.end, v.answer, v.outcome) for v in told.at(0)] == [
+        (0, 0, 5, 5, FAILED),
+        (1, 1, 11, 11, ANSWERED),
+        (0, -1, -1, 5, FAILED),
+        (1, 11, 21, 21, ANSWERED),
+        (1, 21, 31, 31, ANSWERED),
+    ]
+    assert told.ends[0] == told.ends[2] == (5, BROKEN)
+    assert told.states() == [0, 1]
+
+
+def test_r3_a_shared_queue_outlives_its_replicas(engine: str) -> None:
+    """Who waits there waits on, with nobody to serve for a while."""
+    acts = (Act(5, "kill", 0, place=0), Act(6, "kill", 0, place=1), Act(30, "start", 0, place=1))
+    told = Told(engine, [StageSpec(replicas=2, floor=10)], [0, 1, 2, 3], acts)
+    rows = [(v.worker, v.start, v.end, v.outcome) for v in told.at(0)]
+    assert rows == [(0, 0, 5, FAILED), (1, 1, 6, FAILED), (1, 30, 40, ANSWERED), (1, 40, 50, ANSWERED)]
+    assert told.states() == [0, 1]
+
+
+def test_r3_a_batch_dies_with_its_replica(engine: str) -> None:
+    told = Told(engine, [StageSpec(batch_size=2, batch_wait=9, floor=10)], [0, 1, 2], (Act(5, "kill", 0),))
+    assert [(v.start, v.end, v.free, v.outcome) for v in told.at(0)] == [(1, 5, 5, FAILED)] * 2 + [(-1, -1, -1, OPEN)]
+
+
+@pytest.mark.parametrize(("hold", "free"), [(True, 15), (False, 10)])
+def test_r3_a_caller_that_is_killed_lets_its_calls_go(engine: str, hold: bool, free: int) -> None:
+    """It waits for two calls within it: the one that waits is taken from its queue, the other is served for nobody."""
+    stages = [StageSpec(floor=10), StageSpec(within=0, hold=hold, floor=20), StageSpec(within=0, floor=9, hop=8)]
+    told = Told(engine, stages, [0], (Act(15, "kill", 0),))
+    assert [(v.end, v.free, v.answer, v.outcome) for v in told.at(0)] == [(10, free, 15, FAILED)]
+    assert [(v.end, v.outcome) for v in told.at(1)] == [(30, ANSWERED)]
+    assert [(v.join, v.answer, v.outcome) for v in told.at(2)] == [(-1, 15, CANCELLED)]
+    assert told.ends == [(15, BROKEN)]
+
+
+def test_r3_who_waits_for_a_fetch_dies_with_it(engine: str) -> None:
+    """The fetch fails with its replica, and who waits for it fails with the fetch."""
+    stage = StageSpec(concurrency=2, floor=10, cache_keys=1, coalesce=True)
+    told = Told(engine, [stage], [0, 2], (Act(5, "kill", 0),))
+    assert [(v.start, v.answer, v.outcome) for v in told.at(0)] == [(0, 5, FAILED), (-1, 5, FAILED)]
+
+
+def test_r3_what_is_killed_is_tried_again(engine: str) -> None:
+    stage = StageSpec(replicas=2, balancing=ROUND_ROBIN, floor=10, attempts=2, backoff=3)
+    told = Told(engine, [stage], [0], (Act(4, "kill", 0),))
+    assert [(v.send, v.replica, v.end, v.outcome) for v in told.at(0)] == [(0, 0, 4, FAILED), (7, 1, 17, ANSWERED)]
+
+
+def test_r3_a_replica_that_drains_works_off_what_it_has(engine: str) -> None:
+    """From 4 on all go to the other; at 20 it has served its second, and is absent; killed at 25, nothing dies."""
+    acts = (Act(4, "drain", 0), Act(25, "kill", 0))
+    told = Told(engine, [StageSpec(replicas=2, balancing=ROUND_ROBIN, floor=10)], [0, 1, 2, 5, 6], acts)
+    assert [(v.replica, v.start, v.end) for v in told.at(0)] == [
+        (0, 0, 10),
+        (1, 1, 11),
+        (0, 10, 20),
+        (1, 11, 21),
+        (1, 21, 31),
+    ]
+    assert told.staffed() == 20 + 10**7
+    assert told.states() == [0, 1]
+
+
+def test_r3_a_worker_that_drains_leaves_a_shared_queue(engine: str) -> None:
+    """It ends what it has in hand; those who wait there are the other's."""
+    told = Told(engine, [StageSpec(replicas=2, floor=10)], [0, 1, 2, 3], (Act(4, "drain", 0),))
+    assert [(v.worker, v.start) for v in told.at(0)] == [(0, 0), (1, 1), (1, 11), (1, 21)]
+    assert told.staffed() == 10 + 10**7
+
+
+def test_r3_one_that_drains_can_be_taken_back(engine: str) -> None:
+    """With its warm cache; one that has gone comes back with a cold one, and as fast as it was built."""
+    stage = StageSpec(floor=10, cache_keys=1, balancing=RANDOM, places=2)
+    acts = (Act(0, "slow", 0, 3.0), Act(25, "drain", 0), Act(27, "start", 0), Act(50, "drain", 0), Act(60, "start", 0))
+    told = Told(engine, [stage], [0, 20, 26, 28, 40, 55, 70], acts)
+    assert [(v.start, v.end) for v in told.at(0)] == [
+        (0, 30),
+        (30, 31),
+        (-1, -1),  # nobody is ready
+        (31, 32),
+        (40, 41),
+        (-1, -1),
+        (70, 80),
+    ]
+    assert told.ends[2] == (26, TURNED_AWAY)
+
+
+def test_r4_a_replica_that_comes_takes_who_waits(engine: str) -> None:
+    """From a shared queue at once; with a queue of its own it gets what comes from now on."""
+    acts = (Act(5, "start", 0, place=2), Act(6, "start", 0, place=1))
+    shared = Told(engine, [StageSpec(places=3, floor=10)], [0, 1, 2, 3], acts)
+    assert [(v.worker, v.start) for v in shared.at(0)] == [(0, 0), (2, 5), (1, 6), (0, 10)]
+    own = Told(engine, [StageSpec(places=3, floor=10, balancing=LEAST_OUTSTANDING)], [0, 1, 7, 8], acts)
+    assert [(v.replica, v.start) for v in own.at(0)] == [(0, 0), (0, 10), (1, 7), (2, 8)]
+
+
+def test_balancing_by_hash_moves_only_the_keys_of_the_dead(engine: str) -> None:
+    """Three of four go on with the keys they had, and share those of the fourth; it gets them back."""
+    stage = StageSpec(replicas=4, balancing=HASH, floor=5)
+    whole = Told(engine, [stage], EACH_SECOND).at(0)
+    without = Told(engine, [stage], EACH_SECOND, (Act(0, "kill", 0, place=2), Act(300_000, "start", 0, place=2))).at(0)
+    moved = {(v.replica, w.replica) for v, w in zip(whole[:300], without, strict=False) if v.replica != w.replica}
+    assert moved == {(2, 0), (2, 1), (2, 3)}
+    assert [v.replica for v in without[300:]] == [v.replica for v in whole[300:]]
+
+
+def test_a_slow_replica_is_slow_for_those_it_serves(engine: str) -> None:
+    """Besides what slows the whole stage."""
+    stage = StageSpec(replicas=2, balancing=ROUND_ROBIN, floor=10)
+    acts = (Act(1, "slow", 0, 3.0, place=1), Act(150, "factor", 0, 2.0), Act(350, "slow", 0, 1.0, place=1))
+    told = Told(engine, [stage], [0, 100, 200, 300, 400, 500], acts)
+    assert [v.end - v.start for v in told.at(0)] == [10, 30, 20, 60, 20, 20]
+
+
+# -- links and zones --------------------------------------------------------------------------------------------------
+
+
+def test_r2_what_is_sent_over_a_cut_link_is_lost(engine: str) -> None:
+    """It would arrive at 3; its sender learns nothing, and waits."""
+    told = Told(engine, [StageSpec(floor=10, hop=3)], [0, 2, 8], (Act(3, "cut", 0), Act(5, "cut", 0, 0)))
+    assert [(v.join, v.outcome) for v in told.at(0)] == [(-1, OPEN), (5, ANSWERED), (11, ANSWERED)]
+    assert [number for number, _ in enumerate(told.ends)] == [0, 1], "one of three goes on for ever"
+
+
+@pytest.mark.parametrize("cancel", [CANCEL_NONE, CANCEL_RUNNING])
+def test_r2_what_is_lost_is_noticed_by_its_time_out(engine: str, cancel: int) -> None:
+    """And tried again, when the link is whole."""
+    stage = StageSpec(floor=5, hop=3, timeout=20, attempts=2, backoff=2, cancel=cancel)
+    told = Told(engine, [stage], [0], (Act(0, "cut", 0), Act(21, "cut", 0, 0)))
+    assert [(v.send, v.join, v.answer, v.outcome) for v in told.at(0)] == [(0, -1, 20, EXPIRED), (22, 25, 30, ANSWERED)]
+
+
+def test_r2_a_call_into_another_zone_takes_longer(engine: str) -> None:
+    """From zone 0 to 0, 1, 0; a caller in no zone calls from where the request came in."""
+    stages = [
+        StageSpec(zones=(0,), floor=1),
+        StageSpec(within=0, replicas=2, zones=(0, 1), balancing=ROUND_ROBIN, floor=1, hop=2),
+    ]
+    told = Told(engine, stages, [0, 100, 200], zones=3, zone_hop=10)
+    assert [(v.replica, v.join - v.send) for v in told.at(1)] == [(0, 2), (1, 12), (0, 2)]
+    shared = StageSpec(zones=(0,), balancing=RANDOM)
+    ways = [v.join - v.send for v in Told(engine, [shared], EACH_SECOND, zones=4, zone_hop=7).at(0)]
+    assert set(ways) == {0, 7}
+    assert np.mean(ways) == pytest.approx(7 * 3 / 4, abs=0.6)
+
+
+def test_r2_who_crosses_to_a_replica_that_goes_meanwhile_is_turned_away(engine: str) -> None:
+    """Chosen at 0, reached at 10; one that drains waits only for what it has accepted."""
+    caller = StageSpec(zones=(0,), concurrency=2, floor=1)
+    other = StageSpec(within=0, replicas=1, zones=(1,), balancing=RANDOM, floor=30)
+    for what in ("kill", "drain"):
+        told = Told(engine, [caller, other], [0], (Act(5, what, 1),), zones=2, zone_hop=10)
+        assert [(v.join, v.replica, v.outcome) for v in told.at(1)] == [(11, -1, REJECTED)]
+    told = Told(engine, [caller, other], [0, 8], (Act(15, "drain", 1),), zones=2, zone_hop=10)
+    assert [(v.join, v.replica, v.start) for v in told.at(1)] == [(11, 0, 11), (19, 0, 41)]
+
+
+def test_r2_zones_of_a_caller_that_has_ended(engine: str) -> None:
+    """Nobody tells what was sent that its client has given up; it still comes from where the request came in."""
+    there = StageSpec(zones=(0, 1), replicas=2, balancing=ROUND_ROBIN, floor=1)
+    late = dataclasses.replace(there, after=(0,), hop=30, cancel=CANCEL_NONE)
+    stages = [there, late, StageSpec(within=0, concurrency=9, floor=9)]
+    told = Told(engine, stages, list(range(0, 600, 6)), client=ClientSpec(timeout=25), zones=2, zone_hop=10)
+    assert {outcome for _, outcome in told.ends} == {TIMED_OUT}
+    assert {v.join - v.send for v in told.at(1)} == {30, 40}
+
+
+# -- hot keys ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_hot_key_is_asked_for_by_a_share_of_requests(engine: str) -> None:
+    """A key that nobody asked for before, or one replica for all of them."""
+    cache = StageSpec(floor=9, hit_time=1, cache_keys=1_000, zipf=0.0, hot_ratio=0.5)
+    told = Told(engine, [cache], EACH_SECOND)
+    assert sum(v.end - v.start == 1 for v in told.at(0)) == pytest.approx(200 + 0.1 * 200, abs=35)
+    spread = Told(engine, [StageSpec(replicas=4, balancing=HASH, floor=5, hot_ratio=0.6)], EACH_SECOND).at(0)
+    counts = sorted(np.bincount([v.replica for v in spread], minlength=4).tolist())
+    assert counts[3] == pytest.approx(400 * (0.6 + 0.1), abs=40)
+    assert min(counts) > 20
+    cold = Act(200_000, "hot_threshold", 0, 0)
+    later = Told(engine, [StageSpec(replicas=4, balancing=HASH, floor=5, hot_ratio=1.0)], EACH_SECOND, (cold,)).at(0)
+    assert len({v.replica for v in later[:200]}) == 1
+    assert len({v.replica for v in later[200:]}) == 4
+
+
+# -- closed loops -----------------------------------------------------------------------------------------------------
+
+
+def test_users_of_a_closed_loop_think_ask_and_wait(engine: str) -> None:
+    """Two users, one worker: the second waits for the first, and both think for 5 after their answers."""
+    told = Told(engine, [StageSpec(floor=10)], [], until=50, users=Users(2, 5, NOBODY))
+    assert [v.send for v in told.at(0)] == [5, 5, 20, 30, 40]
+    assert [v.start for v in told.at(0)] == [5, 15, 25, 35, 45]
+    assert [at for at, _ in told.ends] == [15, 25, 35, 45]
+
+
+def test_users_come_and_go(engine: str) -> None:
+    """One more at 12, who thinks first; at 41 one is enough: the other, who has asked, waits for the answer."""
+    acts = (Act(12, "users", 0, 2), Act(41, "users", 0, 1), Act(90, "users", 0, 2))
+    told = Told(engine, [StageSpec(floor=10, concurrency=2)], [], acts, until=110, users=Users(1, 5, NOBODY))
+    assert [v.send for v in told.at(0)] == [5, 17, 20, 32, 35, 50, 65, 80, 95, 95]
+
+
+def test_think_times_can_be_drawn(engine: str) -> None:
+    told = Told(engine, [StageSpec(endless=True, floor=10)], [], until=10**6, users=Users(1, 1_000, EXPONENTIAL))
+    gaps = np.diff([v.send for v in told.at(0)]) - 10
+    assert np.mean(gaps) == pytest.approx(1_000, rel=0.15)
+    assert np.std(gaps) == pytest.approx(1_000, rel=0.2)
+
+
+# -- sessions ---------------------------------------------------------------------------------------------------------
+
+TYPED = [(0, 0), (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("cancel", "first"),
+    [
+        (CANCEL_NONE, (0, 10, 10, ANSWERED)),
+        (CANCEL_WAITING, (0, 10, 10, ANSWERED)),
+        (CANCEL_RUNNING, (0, 4, 4, CANCELLED)),
+    ],
+)
+def test_a_keystroke_supersedes_the_one_before(engine: str, cancel: int, first: tuple[int, ...]) -> None:
+    """What becomes of a visit that is served is what its stage's `cancel` says."""
+    told = Told(engine, [StageSpec(floor=10, concurrency=2, cancel=cancel)], [0, 4], sessions=TYPED)
+    assert told.ends == [(4, SUPERSEDED), (14, COMPLETED)]
+    one = told.at(0)[0]
+    assert (one.start, one.end, one.answer, one.outcome) == first
+    assert told.at(1)[0].outcome == CANCELLED
+
+
+def test_who_is_superseded_while_it_waits_leaves_the_queue(engine: str) -> None:
+    """The first is nobody's; the second waits from 1 to 5, when its user types on."""
+    told = Told(engine, [StageSpec(floor=10)], [0, 1, 5], sessions=[(-1, -1), *TYPED])
+    assert [(v.start, v.answer, v.outcome) for v in told.at(0)] == [
+        (0, 10, ANSWERED),
+        (-1, 5, CANCELLED),
+        (10, 20, ANSWERED),
+    ]
+
+
+def test_who_is_superseded_is_not_tried_again(engine: str) -> None:
+    """Backing off from 10 to 30, superseded at 20."""
+    stage = StageSpec(floor=10, error_ratio=1.0)
+    told = Told(engine, [stage], [0, 20], sessions=TYPED, client=ClientSpec(attempts=2, backoff=20))
+    assert [v.send for v in told.at(0)] == [0, 20, 50]
+    assert told.ends == [(20, SUPERSEDED), (60, BROKEN)]
+
+
+def test_who_has_an_answer_is_not_superseded(engine: str) -> None:
+    told = Told(engine, [StageSpec(floor=10), StageSpec(after=(0,), floor=50)], [0, 20], sessions=TYPED, answer_after=0)
+    assert told.ends == [(10, COMPLETED), (30, COMPLETED)]
+    assert told.at(1)[0].outcome == ANSWERED

@@ -212,7 +212,7 @@ def test_many_replications_do_not_keep_their_histograms() -> None:
     planned = plan(case(rate="0.5 request/s"), requests=50, replications=30)
     totals = Totals(planned.network.machine.client)
     for number in range(planned.run.replications):
-        measured = window(planned.network.profile, planned.run, number)
+        measured = window(planned.load, planned.run, number)
         recorder = replicate(planned, number, "compiled", measured, lambda _: None, lambda: None)
         p99 = recorder.percentile(99)
         totals.take(recorder)

@@ -35,6 +35,7 @@ from simulator.machine import (
     UNLIMITED,
     MachineStage,
     RequestClass,
+    Users,
 )
 from simulator.network import Network, resolve
 from simulator.plan import plan
@@ -59,15 +60,15 @@ def test_a_stage_that_says_nothing() -> None:
     assert network.machine.stages[0] == MachineStage(
         name_hash=draws.name_hash("server"), caller=1, hold=0, calls=0, first_calls=(), successors=(), predecessors=0,
         wait_for=0, shards=1, quorum=1, when_threshold=ALWAYS, when_missed=NOBODY, required=1, late_after=NEVER,
-        gives=PASS_ON, keeps=UNLIMITED, hop=0, timeout=NEVER, timeout_table=NOBODY, attempts=1, backoff=0,
+        gives=PASS_ON, keeps=UNLIMITED, hop=0, cut=0, timeout=NEVER, timeout_table=NOBODY, attempts=1, backoff=0,
         backoff_longest=0, jitter=0.0, retry_budget=UNLIMITED, hedge_after=NEVER, hedge_budget=UNLIMITED,
         cancel=CANCEL_NONE, breaker_window=0, breaker_failures=0, breaker_open=0, fallback=NEVER,
-        fallback_quality=MILLION, replicas=1, concurrency=1, endless=0, balancing=SHARED, choices=0,
+        fallback_quality=MILLION, replicas=1, places=1, zones=(), concurrency=1, endless=0, balancing=SHARED, choices=0,
         queue_limit=UNLIMITED, lifo_above=UNLIMITED, by_level=0, shed_oldest=0, drop_expired=0, admission_interval=0,
         admission_burst=0, floor=SECOND, per_item=0, counts_visits=0, table=0, batch_size=1, batch_wait=0,
-        error_threshold=0, silent_threshold=0, hit_threshold=0, hit_time=1, cache_keys=0, first_key=0, 
+        error_threshold=0, outage=0, silent_threshold=0, hit_threshold=0, hit_time=1, cache_keys=0, first_key=0, 
         key_hash=draws.name_hash("server"),
-        cache_capacity=UNLIMITED, cache_ttl=NEVER, cache_policy=LRU, cache_shared=0, coalesce=0,
+        cache_capacity=UNLIMITED, cache_ttl=NEVER, cache_policy=LRU, cache_shared=0, coalesce=0, hot_threshold=0,
     )  # fmt: skip
     client = network.machine.stages[network.machine.client]
     assert (client.caller, client.calls, client.first_calls) == (NOBODY, 1, (0,))
@@ -77,6 +78,7 @@ def test_a_stage_that_says_nothing() -> None:
     assert network.machine.classes == (RequestClass(ALWAYS, 0, 0, NOBODY),)
     assert (network.machine.answer_after, network.machine.deadline) == (NOBODY, NEVER)
     assert (network.names, len(network.class_names)) == (("server",), 1)
+    assert (network.machine.users.number, network.machine.zones, network.machine.zone_hop) == (0, 0, 0)
     assert (network.slow_periods, network.outages, network.hours) == ((), (), ())
 
 
@@ -162,6 +164,30 @@ def test_others_and_people() -> None:
     assert network.outages == ((at("ads"), 30 * 86_400 * SECOND, 3_600 * SECOND),)
     assert network.hours == ((at("reviewer"), 8 * 3_600 * SECOND, 24 * 3_600 * SECOND),)
     assert network.slow_periods == ((at("search"), 60 * SECOND, 2 * SECOND, 3.0),)
+
+
+def test_zones_and_replicas_that_may_come() -> None:
+    opened = case(
+        stage("near", replicas=2, balancing="random", zones="[c, a]"),
+        stage("far", replicas=2, balancing="random", autoscaling="{queue: 5, max: 7}"),
+        stage("hot", replicas=3, balancing="hash", hot="25 %"),
+        "{name: others, external: true, service: {kind: constant, mean: 1 s}}",
+        extra="zones: {names: [a, b, c], hop: 2 ms}",
+    )
+    network = resolve(opened)
+    assert (network.machine.zones, network.machine.zone_hop) == (3, 2 * MS)
+    assert [one.zones for one in network.machine.stages] == [(2, 0), (0, 1, 2), (0, 1, 2), (), ()]
+    assert [(one.replicas, one.places) for one in network.machine.stages[:3]] == [(2, 2), (2, 7), (3, 3)]
+    assert of(network, "hot").hot_threshold == 2**61
+    assert of(network, "far").workers == 2, "those that are there at first"
+
+
+def test_users_of_a_closed_loop() -> None:
+    network = resolve(case(workload="{kind: closed, users: 30, think: 2 s}"))
+    assert network.machine.users == Users(30, 2 * SECOND, NOBODY)
+    network = resolve(case(workload="{kind: closed, users: 30, think: {kind: gamma, mean: 2 s, cv: 0.5}}"))
+    assert network.machine.users.think == 2 * SECOND
+    assert network.machine.tables[network.machine.users.table] == pytest.approx(draws.gamma_table(0.5))
 
 
 def test_desks_cost_what_a_replica_does() -> None:

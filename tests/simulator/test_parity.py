@@ -86,7 +86,8 @@ def big() -> Machine:
             admission_interval=MS * 7 // 10, admission_burst=100 * MS,
         ),
         FEATURES: StageSpec(
-            after=(GATE,), replicas=3, concurrency=4, balancing=HASH, hop=MS // 4, floor=9 * MS, table=EXPONENTIAL,
+            after=(GATE,), replicas=3, places=5, zones=(0, 1, 2), concurrency=4, balancing=HASH, hop=MS // 4,
+            floor=9 * MS, table=EXPONENTIAL, hot_ratio=0.05,
             cache_keys=1000, zipf=0.9, cache_capacity=150, cache_ttl=900 * MS, coalesce=True, hit_time=MS // 5,
         ),
         NEAR: StageSpec(
@@ -101,16 +102,17 @@ def big() -> Machine:
             cancel=CANCEL_RUNNING,
         ),
         RANK: StageSpec(
-            after=(FEATURES, NEAR, FAR), replicas=4, balancing=LEAST_OUTSTANDING, floor=2 * MS,
+            after=(FEATURES, NEAR, FAR), replicas=4, places=8, zones=(2, 0), balancing=LEAST_OUTSTANDING, floor=2 * MS,
             per_item=MS // 200, batch_size=8, batch_wait=3 * MS, drop_expired=True, table=GAMMA,
         ),
         STORE: StageSpec(
-            within=RANK, hop=MS // 2, replicas=3, concurrency=4, balancing=LEAST_OF, choices=3, floor=3 * MS,
+            within=RANK, hop=MS // 2, replicas=3, places=4, zones=(0, 1), concurrency=4, balancing=LEAST_OF, choices=3,
+            floor=3 * MS,
             table=LOGNORMAL, hedge_after=8 * MS, hedge_budget=MILLION // 10, cancel=CANCEL_RUNNING, error_ratio=0.03,
         ),
         POOL: StageSpec(
-            after=(RANK,), concurrency=150, floor=30 * MS, lifo_above=10, queue_limit=40, shed_oldest=True,
-            table=LOGNORMAL,
+            after=(RANK,), replicas=3, places=6, concurrency=50, floor=30 * MS, lifo_above=10, queue_limit=40,
+            shed_oldest=True, table=LOGNORMAL,
         ),
         INNER: StageSpec(
             within=POOL, hold=True, concurrency=20, floor=9 * MS, hit_ratio=0.6, hit_time=MS, timeout=60 * MS,
@@ -128,7 +130,8 @@ def big() -> Machine:
     }  # fmt: skip
     classes = (ClassSpec(0.3, level=0, items=20), ClassSpec(0.7, level=2, items=60, table=GAMMA))
     client = ClientSpec(timeout=250 * MS, attempts=2, backoff=20 * MS, jitter=1.0, retry_budget=MILLION // 2)
-    return machine([stages[s] for s in range(len(stages))], client, classes, answer_after=POOL, deadline=600 * MS)
+    rows = [stages[s] for s in range(len(stages))]
+    return machine(rows, client, classes, POOL, deadline=600 * MS, zones=3, zone_hop=MS // 5)
 
 
 def acts() -> list[Act]:
@@ -143,6 +146,28 @@ def acts() -> list[Act]:
         Act(11_500 * MS, "factor", POOL, 1.0),
         Act(13_000 * MS, "pause", POOL),
         Act(13_300 * MS, "pause", POOL, 0),
+        Act(14_000 * MS, "kill", RANK, place=0),
+        Act(14_000 * MS, "kill", POOL, place=0),
+        Act(14_000 * MS, "kill", FEATURES, place=2),
+        Act(14_500 * MS, "start", POOL, place=4),
+        Act(14_500 * MS, "start", RANK, place=5),
+        Act(14_500 * MS, "start", FEATURES, place=3),
+        Act(15_000 * MS, "drain", POOL, place=4),
+        Act(15_000 * MS, "drain", RANK, place=5),
+        Act(15_001 * MS, "start", POOL, place=4),
+        Act(15_500 * MS, "slow", STORE, 5.0, place=1),
+        Act(16_000 * MS, "cut", INNER),
+        Act(16_030 * MS, "cut", INNER, 0),
+        Act(16_500 * MS, "kill", STORE, place=0),
+        Act(16_500 * MS, "kill", STORE, place=1),
+        Act(16_500 * MS, "kill", STORE, place=2),
+        Act(16_520 * MS, "start", STORE, place=3),
+        Act(16_520 * MS, "start", STORE, place=0),
+        Act(17_000 * MS, "queue_limit", POOL, 5),
+        Act(17_500 * MS, "queue_limit", POOL, 40),
+        Act(18_000 * MS, "kill", RANK, place=1),
+        Act(18_000 * MS, "start", RANK, place=6),
+        Act(18_000 * MS, "hop", STORE, 3 * MS),
     ]
 
 
@@ -209,7 +234,7 @@ def test_requests_that_nobody_waits_for_leave_no_slots_behind() -> None:
     """A client that gives up before the first answer, for thirty thousand requests: the kernel's pools stay small."""
     stages = [StageSpec(floor=MS, hop=5), StageSpec(after=(0,), floor=MS), StageSpec(within=0, floor=MS, attempts=2)]
     built = machine(stages, ClientSpec(timeout=3))
-    _, plane = plane_of("compiled", built, Load([], profile=Profile.constant(500.0)).stream(), keep_trace=False)
+    _, plane = plane_of("compiled", built, Load([], profile=Profile.constant(500.0)).stream(built), False)
     plane.advance(60_000 * MS)
     assert plane.events > 80_000
     assert len(plane._state.request) == requests_compiled.ROOM  # type: ignore[attr-defined]
@@ -217,7 +242,11 @@ def test_requests_that_nobody_waits_for_leave_no_slots_behind() -> None:
 
 def test_slots_come_back_whatever_happens() -> None:
     """After the machine with everything has drained, all pools are free again."""
-    _, plane = plane_of("compiled", big(), Load([], times=[k * MS // 2 for k in range(2_000)]).stream(), False)
+    times = [k * MS // 2 for k in range(2_000)]
+    sessions = [(k // 4 % 5, k % 4) for k in range(2_000)]  # four keystrokes each, five places
+    _, plane = plane_of("compiled", big(), Load([], times=times, sessions=sessions).stream(big()), False)
+    plane.advance(500 * MS)
+    plane.kill(POOL, 0, 500 * MS)
     plane.advance(100_000 * MS)
     st = plane._state  # type: ignore[attr-defined]
     for pool in ("request", "visit", "scope"):

@@ -124,6 +124,10 @@ def test_the_contract() -> None:
             "rejections",
             "time_outs",
             "refusals",
+            "replicas",
+            "replicas_mean",
+            "lost",
+            "killed",
         ]
         assert set(figures["wait_ms"]) == {"mean", "p99"}
         assert set(figures["service_ms"]) == {"mean"}
@@ -601,3 +605,91 @@ def test_a_time_to_live_bounds_staleness() -> None:
     assert result.stages["server"].staleness_ms == pytest.approx(5000, rel=0.05)
     assert result.outcomes["age"].interval.value == pytest.approx(5.0, rel=0.05)
     assert result.outcomes["asked"].interval.value == pytest.approx(50, rel=0.03)
+
+
+# -- the world around the requests ------------------------------------------------------------------------------------
+
+
+def test_nobody_waits_for_what_a_newer_request_made_worthless() -> None:
+    """Four keystrokes 50 ms apart, 80 ms of work: the last is answered, the others leave percentiles alone."""
+    workload = "\n  kind: sessions\n  rate: 2/s\n  requests: 4\n  gap: 50 ms\n" + CLASSES
+    made = case(stage(service="{kind: constant, mean: 80 ms}", concurrency=20), workload=workload)
+    made = apply(made, {"workload.gap": "50 ms"})
+    result = simulate(plan(made, duration=200.0, replications=2))
+    ended = result.requests
+    assert ended["superseded"] == pytest.approx(0.75 * ended["offered"], rel=0.02)
+    assert result.awaited == ended["offered"] - ended["superseded"] == ended["completed"]
+    assert result.by_replication["availability"] == (1.0, 1.0)
+    assert result.latency_ms["p999"].value == pytest.approx(80, rel=0.001)
+    assert sum(one.superseded for one in result.classes.values()) == ended["superseded"]
+    assert all(one.awaited == one.answered for one in result.classes.values())
+    assert result.as_json()["classes"]["free"]["superseded"] > 0
+    assert any("were superseded by a newer one" in note for note in result.notes)
+    assert "100 %" in report(made, result)
+
+
+def test_replicas_that_come_and_go_are_paid_while_they_are_there() -> None:
+    """Two for half of the time, six for the other, the start included: not the two that the case begins with."""
+    scenario = """scenarios:
+  more:
+    run: {duration: 40 s, warm_up: 0 s, replications: 2}
+    events: [{at: 20 s, path: stages.server.replicas, to: 6}]
+"""
+    server = stage(
+        service="{kind: constant, mean: 10 ms}", replicas=2, balancing="random", price="$2/hour", start_delay="1 s"
+    )
+    outcomes = "outcomes: {paid: {formula: cost_rate, unit: USD/hour}, there: {formula: server_replicas_mean}}\n"
+    made = case(server, rate="50 request/s", extra=outcomes + scenario)
+    result = simulate(plan(made, scenario="more"))
+    assert result.cost_usd_per_hour == pytest.approx(2 * 4)
+    assert result.outcomes["paid"].interval.value == pytest.approx(2 * 4)
+    assert result.stages["server"].replicas_mean == pytest.approx((2 * 21 + 6 * 19) / 40)
+    assert result.outcomes["there"].interval.value == pytest.approx((2 * 21 + 6 * 19) / 40)
+    assert "3.9 x 1" in report(made, result)
+    assert simulate(plan(made, duration=40.0)).cost_usd_per_hour == pytest.approx(2 * 2)
+
+
+ZONES = """zones: {names: [a, b], hop: 1 ms}
+objectives: [{metric: latency, percentile: 95, at_most: 60 ms}]
+"""
+
+
+def test_each_zone_down(tmp_path: Path) -> None:
+    """Enough with both zones, too little with either alone; 3 with --require."""
+    path = tmp_path / "small.yaml"
+    server = stage(service="{kind: exponential, mean: 10 ms}", replicas=4, balancing="random")
+    path.write_text(text(server, rate="150 request/s", extra=ZONES))
+    asked = (str(path), "--each-zone-down", "--requests", "4000", "--replications", "3")
+    shown = printed(invoke(*asked, "--json"))
+    assert [one["zone"] for one in shown] == [None, "a", "b"]
+    assert [one["objectives"][0]["met"] for one in shown] == [True, False, False]
+    assert len({one["key"] for one in shown}) == 3
+    lines = invoke(*asked).stdout.splitlines()
+    assert lines[1].split()[0] == "Lost"
+    assert [line.split("  ")[0] for line in lines[2:]] == ["no zone", "a", "b"]
+    assert lines[3].endswith("MISSED")
+    assert invoke(*asked, "--require").exit_code == 3
+    assert invoke(*asked, "--require", "--set", "stages.server.replicas=20").exit_code == 0
+
+
+def test_each_zone_down_needs_zones_and_makes_its_own_runs(small: str) -> None:
+    wrong = invoke(small, "--each-zone-down")
+    assert (wrong.exit_code, wrong.stdout) == (1, "")
+    assert wrong.stderr.startswith("--each-zone-down: the case has no zones; write for example 'zones: ")
+    wrong = invoke(small, "--each-zone-down", "--timeline", "1 s")
+    assert wrong.stderr.strip() == ("--each-zone-down makes its own runs; leave out --scenario, --timeline and --why")
+
+
+def test_what_is_lost_and_killed_has_a_column_of_its_own() -> None:
+    events = "[{at: 5 s, for: 5 s, cut: server}, {at: 12 s, kill: server}]"
+    extra = "client: {timeout: 0.2 s}\nscenarios: {two: {run: {duration: 18 s, warm_up: 2 s}, events: " + events + "}}"
+    server = stage(service="{kind: constant, mean: 30 ms}", replicas=4, balancing="random")
+    made = case(server, rate="100 request/s", extra=extra)
+    result = simulate(plan(made, scenario="two", replications=2))
+    server_result = result.stages["server"]
+    assert server_result.lost == pytest.approx(2 * 500, rel=0.1)
+    assert server_result.killed >= 1
+    header = next(line for line in report(made, result).splitlines() if line.startswith("Stage"))
+    assert header.split()[-2:] == ["Lost", "Killed"]
+    quiet = report(made, simulate(plan(made, requests=500, replications=1)))
+    assert "Lost" not in quiet

@@ -28,7 +28,7 @@ LEVEL = 0.9999
 def replications(opened: Case, requests: int, times: int, seed: int = 1) -> list[Recorder]:
     """The replications of a case, on the compiled plane."""
     planned = plan(opened, seed=seed, requests=requests, replications=times, drain=1e6)
-    windows = (window(planned.network.profile, planned.run, r) for r in range(times))
+    windows = (window(planned.load, planned.run, r) for r in range(times))
     return [replicate(planned, r, "compiled", w, lambda _: None, lambda: None) for r, w in enumerate(windows)]
 
 

@@ -43,12 +43,12 @@ def row(**says: str) -> Target:
 
 
 def test_the_rows_are_there() -> None:
-    """The variance in M/G/inf is a row of its own; otherwise the table is as it was handed to us."""
+    """The variance in M/G/inf and the retries that keep an overload up are rows of ours; the others came to us."""
     counts = {
         "FAN1": 3, "FAN2": 4, "FAN3": 2, "FAN4": 2, "HED1": 2, "HED2": 2, "HED4": 1, "ERB": 7, "ERC": 12, "POOL": 1,
         "MM1": 5, "PK": 9, "PS": 2, "KING": 2, "DM1": 2, "MM1K": 3, "ERA": 3, "PRIO": 1, "VAC": 1, "MGI": 2, "FJ": 2,
         "JACK": 1, "MVA": 4, "POD": 10, "CHE": 30, "TTL": 3, "LIT": 2, "PASTA": 1, "AMD": 1, "USL": 1, "AVL": 4,
-        "RTY": 4, "BAT": 7, "HPA": 3, "ABT": 2, "HLL": 1, "BLM": 1, "SPK": 1, "SEED": 3, "FACE": 1,
+        "RTY": 4, "BAT": 7, "HPA": 3, "META": 2, "ABT": 2, "HLL": 1, "BLM": 1, "SPK": 1, "SEED": 3, "FACE": 1,
     }  # fmt: skip
     assert Counter(one.id for one in ROWS) == counts
     assert len({one.what for one in ROWS}) == len(ROWS)
@@ -179,7 +179,7 @@ def test_a_few_rows_from_the_command_line() -> None:
     assert [one["id"] for one in rows] == ["HED4"] + ["RTY"] * 4 + ["HPA"] * 3
     for one in rows:
         assert {"id", "by", "target", "value", "low", "high", "slack", "passed", "source"} <= one.keys()
-        assert one["passed"] is (True if one["id"] == "RTY" else None)
+        assert one["passed"] is (None if one["id"] == "HED4" else True)
     assert rows[1]["target"] == 1.11
     assert rows[1]["low"] <= rows[1]["value"] <= rows[1]["high"]
     assert rows[0]["value"] is None

@@ -1,0 +1,249 @@
+"""A replication over time: what came, how it ended, what waited and who was there, step by step.
+
+A `Series` looks at the request plane at control instants and never in between: it costs nothing while requests move.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cases.errors import RunError
+from simulator import histogram
+from simulator.machine import NEVER, Ints, Machine, Whole
+from simulator.plane import Ended, RequestPlane
+from simulator.semantics import RequestEnd
+from simulator.workload import SECOND
+
+Floats = NDArray[np.float64]
+
+MILLISECOND = 1_000_000
+PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
+SAMPLES_A_ROW = 4  # where no step is stated: a percentile wants requests behind it
+MOST_ROWS = 10_000
+ENDS = tuple(end for end in RequestEnd if end is not RequestEnd.IN_FLIGHT)
+
+
+Mark = tuple[str, int, int]
+"""An event of a scenario: its label, when it begins and when it is over (ns; NEVER: it lasts)."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """One replication over time, all of its requests. Row i covers [times[i-1], times[i]), the first from 0.
+
+    Requests stand in the row in which they ended, `offered` in that in which they arrived. What cannot be given is nan.
+    """
+
+    names: tuple[str, ...]
+    step: int | None  # ns; None: as the run was looked at
+    times: Ints  # ns
+    offered: Ints
+    ended: Ints  # shape (rows, outcomes): by RequestEnd
+    good: Ints  # answered in time for the first latency objective; where there is none, answered
+    percentiles: dict[str, list[float | None]]  # ms, of the answered
+    stages: dict[str, Floats]  # by measure, shape (rows, stages)
+    marks: tuple[Mark, ...] = ()
+
+    @property
+    def waiting(self) -> Floats:
+        """Visits waiting at the end of each row, shape (rows, stages)."""
+        return self.stages["waiting"]
+
+    @property
+    def replicas(self) -> Floats:
+        """Those there in each row, on average, shape (rows, stages); nan where there are none of ours."""
+        return self.stages["replicas"]
+
+    @property
+    def moving(self) -> list[int]:
+        """The stages whose replicas come and go, those by most first."""
+        spread = np.max(self.replicas, axis=0) - np.min(self.replicas, axis=0)
+        return [s for s in np.argsort(-spread, kind="stable").tolist() if spread[s] > 0]
+
+    @property
+    def measures(self) -> dict[str, Floats]:
+        """Of the whole: numbers of requests, and percentiles in ms."""
+        found = {"offered": self.offered.astype(np.float64), "goodput": self.good.astype(np.float64)}
+        found |= {end.name.lower(): self.ended[:, end].astype(np.float64) for end in ENDS}
+        return found | {f"{name}_ms": np.array(values, dtype=np.float64) for name, values in self.percentiles.items()}
+
+    def frame(self) -> Any:
+        """A tidy pandas frame: time_s (the end of the row), stage ('' for the whole), measure, value."""
+        import pandas as pd
+
+        seconds = self.times / SECOND
+        columns = [("", measure, values) for measure, values in self.measures.items()]
+        columns += [(n, m, v[:, s]) for s, n in enumerate(self.names) for m, v in self.stages.items()]
+        parts = [
+            pd.DataFrame({"time_s": seconds, "stage": stage, "measure": measure, "value": values})
+            for stage, measure, values in columns
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def as_json(self) -> dict[str, Any]:
+        """Columns of numbers, null where there is none; the events of the scenario beside them."""
+        return {
+            "step_s": None if self.step is None else self.step / SECOND,
+            "time_s": (self.times / SECOND).tolist(),
+            "measures": {name: _plain(v, not name.endswith("_ms")) for name, v in self.measures.items()},
+            "stages": {
+                stage: {name: _plain(values[:, s], name == "waiting") for name, values in self.stages.items()}
+                for s, stage in enumerate(self.names)
+            },
+            "events": [
+                {"label": label, "start_s": start / SECOND, "end_s": None if end >= NEVER else end / SECOND}
+                for label, start, end in self.marks
+            ],
+        }
+
+
+def _plain(values: Floats, whole: bool) -> list[int | float | None]:
+    """Numbers for JSON: it has no nan."""
+    return [None if value != value else int(value) if whole else value for value in values.tolist()]
+
+
+class Series:
+    """Makes the timeline of a replication.
+
+    A row ends at each multiple of `step` (ns) at which the run is looked at, or every few looks if there is none.
+    `good_within`: the latency (ns) up to which an answer is good.
+    """
+
+    def __init__(self, machine: Machine, good_within: int, step: int | None, until: int) -> None:
+        if step is not None and until > step * MOST_ROWS:
+            raise RunError(
+                f"a timeline in steps of {step / SECOND:g} s has {-(-until // step):,} rows; it may have "
+                f"{MOST_ROWS:,}: choose a step of at least {until / MOST_ROWS / SECOND:.2g} s"
+            )
+        self._machine = machine
+        self._good_within = good_within
+        self._step = step
+        self._pending: list[Ended] = []  # ended in the row that is under way
+        self._samples = 0  # of that row
+        self._rows: list[_Row] = []
+        self._times: list[int] = []
+        self._offered: list[int] = []
+
+    def sample(self, now: int, ended: Ended, plane: RequestPlane) -> None:
+        """Take in what ended since the last sample."""
+        self._pending.append(ended)
+        self._samples += 1
+        if self._samples == SAMPLES_A_ROW if self._step is None else now % self._step == 0:
+            self._close(now, plane)
+
+    def finish(self, now: int, plane: RequestPlane, names: tuple[str, ...], marks: Sequence[Mark]) -> Timeline | None:
+        """The replication is over; None if nobody ever looked."""
+        if self._samples:
+            self._close(now, plane)
+        if not self._rows:
+            return None
+        self._count_arrivals(plane.under_way().arrival)
+        rows = self._rows
+        return Timeline(
+            names=names,
+            step=self._step,
+            times=np.array(self._times, dtype=np.int64),
+            offered=np.array(self._offered, dtype=np.int64),
+            ended=np.array([row.ended for row in rows]),
+            good=np.array([row.good for row in rows], dtype=np.int64),
+            percentiles={p: [row.percentiles[i] for row in rows] for i, p in enumerate(PERCENTILES)},
+            stages=self._stages(),
+            marks=tuple(marks),
+        )
+
+    def _close(self, now: int, plane: RequestPlane) -> None:
+        """A row is full."""
+        ended = Ended(*(np.concatenate(column) for column in zip(*self._pending, strict=True)))
+        self._pending, self._samples = [], 0
+        self._times.append(now)
+        self._offered.append(0)
+        self._count_arrivals(ended.arrival)
+        latencies = (ended.end - ended.arrival)[answered(ended)]
+        _, busy, staffed = plane.integrals(now)
+        self._rows.append(
+            _Row(
+                ended=np.bincount(ended.outcome, minlength=len(RequestEnd)).astype(np.int64),
+                good=int(np.count_nonzero(latencies <= self._good_within)),
+                percentiles=[_exact_percentile(latencies, percent) for percent in PERCENTILES.values()],
+                waiting=plane.waiting(),
+                busy=busy,
+                staffed=staffed,
+                joined=plane.joined(),
+                counts=plane.counts(),
+            )
+        )
+
+    def _count_arrivals(self, times: Ints) -> None:
+        """Requests by the row in which they arrived; at the end of a row is in the next."""
+        if not len(times):
+            return
+        first = bisect_right(self._times, int(times.min()))
+        counts = np.bincount(np.searchsorted(self._times[first:], times, side="right"))
+        for row, count in enumerate(counts[: len(self._times) - first].tolist(), first):
+            self._offered[row] += count
+
+    def _stages(self) -> dict[str, Floats]:
+        """What each stage did, from how much it had done by the end of each row."""
+        rows, stages = self._rows, self._machine.stages[:-1]
+        ours = np.array([not stage.endless for stage in stages])
+        cached = np.array([stage.hit_threshold > 0 or stage.cache_keys > 0 for stage in stages])
+        spans = np.maximum(np.diff(self._times, prepend=0), 1)[:, None] / np.ones(len(stages))
+
+        def grown(values: Sequence[Ints | Whole]) -> Floats:
+            nothing = np.zeros((1, len(stages)), dtype=object)
+            return np.diff(np.array(values, dtype=object), axis=0, prepend=nothing).astype(np.float64)
+
+        def count(name: str) -> Floats:
+            return grown([row.counts[name] for row in rows])
+
+        staffed, starts, coalesced = grown([row.staffed for row in rows]), count("starts"), count("coalesced")
+        concurrency = np.array([stage.concurrency for stage in stages])
+        return {
+            "waiting": np.array([row.waiting for row in rows], dtype=np.float64),
+            "utilisation": _share(grown([row.busy for row in rows]), np.where(ours, staffed, 0.0)),
+            "replicas": np.where(ours, staffed / spans / concurrency, np.nan),
+            "arrivals_per_s": grown([row.joined for row in rows]) * SECOND / spans,
+            "hit_ratio": _share(count("hits") + coalesced, np.where(cached, starts + coalesced, 0.0)),
+            "error_share": _share(count("errors"), starts),
+        }
+
+
+class _Row(NamedTuple):
+    """Requests that ended in it, and what stages had done by its end."""
+
+    ended: Ints
+    good: int
+    percentiles: list[float | None]
+    waiting: Ints
+    busy: Whole
+    staffed: Whole
+    joined: Ints
+    counts: dict[str, Ints]
+
+
+def answered(ended: Ended) -> NDArray[np.bool_]:
+    """Which of them got an answer."""
+    found: NDArray[np.bool_] = (ended.outcome == _COMPLETED) | (ended.outcome == _DEGRADED)
+    return found
+
+
+_COMPLETED, _DEGRADED = int(RequestEnd.COMPLETED), int(RequestEnd.DEGRADED)  # an enum's names are slow to look up
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    """Nan where there is no whole."""
+    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+
+
+def _exact_percentile(latencies: Ints, percent: float) -> float | None:
+    """Of a few values, in ms, by the same definition as the histogram's."""
+    if not len(latencies):
+        return None
+    place = histogram.rank(len(latencies), percent)
+    return float(np.partition(latencies, place - 1)[place - 1]) / MILLISECOND
