@@ -48,12 +48,12 @@ def picture(
             "tags": [*_what_it_is(spec, stage), *_what_it_did(stage)],
             "shards": spec.shards > 1,
             "optional": not spec.required,
-            "fleet": f"×{spec.fleet:,}" if spec.person is None and not spec.endless else "",
+            "fleet": _fleet(spec, stage),
             "load": busy_text(stage) if stage.utilisation is None else f"{percent(stage.utilisation)} {word}",
             "word": word or "endless",
             "utilisation": None if stage.utilisation is None else min(stage.utilisation, 1.0),
             "ghost": None if before is None or before.utilisation is None else min(before.utilisation, 1.0),
-            "queue": "" if spec.endless else f"queue {amount(stage.queue_mean)}",
+            "queue": "" if spec.endless else f"queue {_short(stage.queue_mean)}",
             "queueShare": stage.queue_mean / most if stage.queue_mean >= 1 else 0.0,
             "changed": name in changed,
             "note": spec.note or "",
@@ -94,6 +94,18 @@ def _kind(spec: Stage) -> str:
     return "ours" if spec.person is None else "person"
 
 
+def _fleet(spec: Stage, stage: StageResult) -> str:
+    """'×14', or as many as there were on average."""
+    if spec.person is not None or spec.endless:
+        return ""
+    return f"×{amount(stage.replicas_mean or 0.0) if stage.changed else f'{spec.fleet:,}'}"
+
+
+def _short(length: float) -> str:
+    """A queue in a small box: '1.1k'."""
+    return amount(length) if length < 1_000 else f"{length / 1_000:.{1 if length < 10_000 else 0}f}k"
+
+
 def _what_it_is(spec: Stage, stage: StageResult) -> Iterator[str]:
     if spec.external is not None:
         yield "external"
@@ -113,6 +125,10 @@ def _what_it_did(stage: StageResult) -> Iterator[str]:
     """What is out of the ordinary. The table has all of it."""
     if stage.hit_ratio is not None:
         yield f"hits {percent(stage.hit_ratio)}"
+    if stage.killed:
+        yield f"{stage.killed:,} killed"
+    if stage.lost:
+        yield f"{stage.lost:,} lost"
     if stage.rejections:
         yield f"{stage.rejections:,} turned away"
     if stage.left_out:

@@ -7,12 +7,21 @@ from typing import Literal
 import streamlit as st
 
 from cases.errors import StagecraftError
+from cases.scenarios import scenarios
 from cases.sheets import far_off
 from cases.spec import Case
-from simulator.report import Figure, Verdict, headline_figures, verdict
+from simulator.report import (
+    Figure,
+    Verdict,
+    containment,
+    headline_figures,
+    recovery_text,
+    verdict,
+    what_happens,
+)
 from simulator.results import SimulationResult
 from ui import state, tables
-from ui.charts import chart, latency_figure, queue_figure
+from ui.charts import chart, goodput_figure, latency_figure, queue_figure, replica_figure
 from ui.diagram import diagram, legend
 from ui.header import header
 from ui.knobs import knob_sliders, what_changed
@@ -25,7 +34,7 @@ def page() -> None:
     """The page, top to bottom: the answer first, then the picture, then the details."""
     state.begin("explore")
     baseline = state.baseline()
-    header(baseline)
+    header(baseline, happens=True)
     try:
         case = state.current()
     except StagecraftError as error:
@@ -34,10 +43,13 @@ def page() -> None:
             what_changed(baseline, baseline)
         state.end()
         return
+    scenario = state.session().chosen.scenario
     before = view(baseline, "baseline")
-    if case is baseline:
+    if case is baseline and scenario is None:
         forget("design")
-    now = before if case is baseline else view(case, "design")
+        now = before
+    else:
+        now = view(case, "design", scenario)
     answer = st.container(key="answer")
     _links(baseline)
     controls, picture = st.container(key="board").columns([1, 3.3], gap="medium")
@@ -70,8 +82,32 @@ def _answer(shown: tuple[Case, SimulationResult] | None, now: View[SimulationRes
         _waiting(now.job, shown is not None)
     if shown is not None and now.result is not None:
         _say(verdict(*shown))
+        _happened(*shown)
         for note in now.result.notes:
             st.caption(tables.plain(f"Note: {note}."))
+
+
+def _happened(case: Case, result: SimulationResult) -> None:
+    """What the scenario does, whether the system comes back from it, and what contains it."""
+    if result.scenario is None:
+        return
+    known = scenarios(case)[result.scenario]
+    words, remedy = st.container(key="happened").columns([3.4, 1], gap="medium", vertical_alignment="center")
+    with words:
+        recovered = "".join(f"\n- {tables.plain(recovery_text(one))}." for one in result.recovery)
+        st.markdown(f"{tables.plain(what_happens(case, result))}\n{recovered}")
+        told = (("Moves first:", known.first), ("Then:", known.then))
+        st.caption(" ".join(f"**{title}** {tables.plain(' '.join(text.split()))}" for title, text in told if text))
+    if known.contained_by is not None and containment(case, result):
+        label, note = known.contained_by.label or "What contains it", known.contained_by.note
+        remedy.button(
+            f"Try: {label}",
+            icon=":material/healing:",
+            key="contain",
+            on_click=state.contain,
+            width="stretch",
+            help="The same again, contained" if note is None else tables.plain(" ".join(note.split())),
+        )
 
 
 def _links(baseline: Case) -> None:
@@ -139,12 +175,27 @@ def _picture(
     with right:
         st.markdown("**Queues over time**")
         chart("queues", queue_figure(case, result), "Visits waiting by stage over simulated time", stale)
+    _over_time(case, result, stale)
     tables.latencies(case, result)
     tables.meaning(case, result, written, baseline)
     with st.expander("Stages as a table"):
         tables.stages(case, result)
     with st.expander("The model and its limits"):
         st.markdown(LIMITS)
+
+
+def _over_time(case: Case, result: SimulationResult, stale: bool) -> None:
+    """What comes and what is answered well, and the replicas, where something happens to them."""
+    goodput, replicas = goodput_figure(result), replica_figure(case, result)
+    left, right = st.columns(2, gap="medium")
+    if goodput is not None:
+        with left:
+            st.markdown("**Requests over time**")
+            chart("goodput", goodput, "Requests offered and answered in time, over simulated time", stale)
+    if replicas is not None:
+        with right:
+            st.markdown("**Replicas over time**")
+            chart("replicas", replicas, "Replicas in service by stage over simulated time", stale)
 
 
 def _colour(figure: Figure) -> Literal["off", "inverse", "normal"]:

@@ -5,21 +5,30 @@ from __future__ import annotations
 import streamlit as st
 
 from cases import files
+from cases.scenario_check import CONTAINED
+from cases.scenarios import designs, scenarios
 from cases.spec import Case
 from ui import state
 
+NOTHING = "(nothing)"  # no scenario can be called so
 
-def header(baseline: Case) -> None:
-    """Title, question, the choice of case and design, and what was wrong with the link."""
-    title, design, back = st.columns([5, 2.4, 0.9], vertical_alignment="bottom")
+
+def header(baseline: Case, happens: bool = False) -> None:
+    """Title, question, the choice of case and design, and what was wrong with the link. `happens`: of scenario, too."""
+    title, design, *scenario, back = st.columns([4, 2.2, *([2.2] if happens else []), 0.9], vertical_alignment="bottom")
     with title:
         st.title(baseline.title, anchor=False)
     with design:
         _designs(baseline)
+    for column in scenario:
+        with column:
+            _scenarios(baseline)
+    chosen = state.session().chosen
     with back:
-        changed = bool(state.changes(state.session().chosen))
+        changed = bool(state.changes(chosen)) or chosen.scenario is not None
         st.button("Reset", on_click=state.reset, disabled=not changed, help="The case as written", width="stretch")
-    note = baseline.designs[chosen].note if (chosen := state.session().chosen.design) in baseline.designs else None
+    known = designs(baseline)
+    note = known[chosen.design].note if chosen.design in known else None
     st.caption(" ".join(f"{baseline.question} {f'This design: {note}' if note else ''}".split()))
     if len(files.catalog()) > 1:
         _cases()
@@ -28,10 +37,11 @@ def header(baseline: Case) -> None:
 
 
 def _designs(baseline: Case) -> None:
-    names = [state.BASELINE, *baseline.designs]
-    labels = {state.BASELINE: "As in the case"} | {
-        n: d.label or n.replace("_", " ") for n, d in baseline.designs.items()
-    }
+    # Of what contains scenarios only what is about the one on show.
+    now, known = state.session().chosen, designs(baseline)
+    names = [n for n in known if n in baseline.designs or n in (f"{now.scenario}{CONTAINED}", now.design)]
+    labels = {n: known[n].label or n.replace("_", " ") for n in names} | {state.BASELINE: "As in the case"}
+    names.insert(0, state.BASELINE)
     key = f"design:{state.session().page}:{baseline.id}"
 
     def chosen() -> None:
@@ -39,6 +49,19 @@ def _designs(baseline: Case) -> None:
 
     state.show(key, state.session().chosen.design)
     st.selectbox("Design", names, format_func=labels.__getitem__, key=key, on_change=chosen)
+
+
+def _scenarios(baseline: Case) -> None:
+    known = scenarios(baseline)
+    labels = {n: one.label or n.replace("_", " ") for n, one in known.items()} | {NOTHING: "Nothing"}
+    key = f"scenario:{state.session().page}:{baseline.id}"
+
+    def chosen() -> None:
+        name = st.session_state[key]
+        state.choose_scenario(None if name == NOTHING else name)
+
+    state.show(key, state.session().chosen.scenario or NOTHING)
+    st.selectbox("What happens", [NOTHING, *known], format_func=labels.__getitem__, key=key, on_change=chosen)
 
 
 def _cases() -> None:

@@ -138,10 +138,10 @@ class View(Generic[T]):
         self.error = error
 
 
-def view(case: Case, slot: str) -> View[SimulationResult]:
+def view(case: Case, slot: str, scenario: str | None = None) -> View[SimulationResult]:
     """The run of a case; `slot` tells the runs of a session apart (a newer one of a slot cancels the older)."""
     try:
-        planned = plan(case)
+        planned = plan(case, scenario=scenario)
     except StagecraftError as error:
         return View(error=str(error))
     return _awaited(simulations(), slot, planned.key, lambda progress: simulate(planned, progress=progress))
@@ -149,7 +149,7 @@ def view(case: Case, slot: str) -> View[SimulationResult]:
 
 def explanation(case: Case, result: SimulationResult) -> View[Why]:
     """Why p99 is high in this result of a case."""
-    planned = plan(case)
+    planned = plan(case, scenario=result.scenario)
     assert planned.key == result.key, "the result is of another design"
     return _awaited(explanations(), WHY, planned.key, lambda progress: why(planned, result, progress=progress))
 

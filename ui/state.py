@@ -1,7 +1,7 @@
 """The state of a session: which case, which design; kept in the address, so that a link reproduces the page.
 
-The address reads ?case=ID&design=NAME&PATH=TEXT...; each change is one step of the browser's history. The browser
-tells us its address late, so after we wrote it, or when a widget moved in this run, our own copy counts.
+The address reads ?case=ID&design=NAME&scenario=NAME&PATH=TEXT...; each change is one step of the browser's history.
+The browser tells us its address late, so after we wrote it, or when a widget moved in this run, our own copy counts.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from cases import files
 from cases.build import apply, design_changes
 from cases.design import changed
 from cases.errors import StagecraftError
+from cases.scenario_check import CONTAINED
+from cases.scenarios import designs, scenarios
 from cases.spec import Case
 
 FIRST_CASE = files.FIRST
@@ -25,24 +27,32 @@ LONGEST_ADDRESS = 8_000
 
 @dataclass(frozen=True)
 class Chosen:
-    """A case, one of its designs, and changes on top."""
+    """A case, one of its designs, changes on top, and what happens meanwhile."""
 
     case: str = FIRST_CASE
     design: str = BASELINE
     changes: tuple[tuple[str, str], ...] = ()
+    scenario: str | None = None
 
     def address(self) -> dict[str, str]:
         """As query parameters; what is as in the case is left out."""
         parameters = {} if self.case == FIRST_CASE else {"case": self.case}
         if self.design != BASELINE:
             parameters["design"] = self.design
+        if self.scenario is not None:
+            parameters["scenario"] = self.scenario
         return parameters | dict(self.changes)
 
     @classmethod
     def of(cls, address: dict[str, str]) -> Chosen:
         """From query parameters."""
-        rest = {k: v for k, v in address.items() if k not in ("case", "design")}
-        return cls(address.get("case", FIRST_CASE), address.get("design", BASELINE), tuple(rest.items()))
+        rest = {k: v for k, v in address.items() if k not in ("case", "design", "scenario")}
+        return cls(
+            address.get("case", FIRST_CASE),
+            address.get("design", BASELINE),
+            tuple(rest.items()),
+            address.get("scenario"),
+        )
 
 
 @dataclass
@@ -110,7 +120,10 @@ def _checked(address: dict[str, str]) -> tuple[Chosen, list[str]]:
         warnings.append(f"The case '{asked.case[:60]}' of the link is not here; this is {FIRST_CASE}.")
         return Chosen(), warnings
     case = load(asked.case)
-    if asked.design != BASELINE and asked.design not in case.designs:
+    if asked.scenario is not None and asked.scenario not in scenarios(case):
+        warnings.append(f"The scenario '{asked.scenario[:60]}' of the link is not one of this case; nothing happens.")
+        asked = replace(asked, scenario=None)
+    if asked.design != BASELINE and asked.design not in designs(case):
         warnings.append(
             f"The design '{asked.design[:60]}' of the link is not one of this case; the case as written is shown."
         )
@@ -136,6 +149,20 @@ def choose_case(case_id: str) -> None:
 def choose_design(name: str) -> None:
     """One of the case's designs; changes on top are dropped."""
     _move(replace(session().chosen, design=name, changes=()))
+
+
+def choose_scenario(name: str | None) -> None:
+    """What happens meanwhile. What contains another scenario goes with that."""
+    chosen = session().chosen
+    gone = chosen.scenario is not None and chosen.design == chosen.scenario + CONTAINED
+    _move(replace(chosen, scenario=name, design=BASELINE if gone else chosen.design))
+
+
+def contain() -> None:
+    """The design that contains what happens; changes on top are dropped."""
+    chosen = session().chosen
+    assert chosen.scenario is not None
+    _move(replace(chosen, design=chosen.scenario + CONTAINED, changes=()))
 
 
 def change(path: str, text: str) -> None:
@@ -164,7 +191,7 @@ def undo(path: str) -> None:
 
 
 def reset() -> None:
-    """The case as written."""
+    """The case as written, with nothing happening."""
     _move(Chosen(case=session().chosen.case))
 
 
