@@ -11,7 +11,7 @@ app: $(VENV)/app.stamp
 	$(PY) -m streamlit run app.py
 
 test: $(VENV)/test.stamp
-	@echo "About eight minutes; the browser tests come first and take two of them."
+	@echo "About ten minutes; the browser tests come first and take three of them."
 	$(PY) -m pytest
 
 # The long statistical suite, and the parity suite with array bounds checked (on a fresh cache, or the flag does nothing).
