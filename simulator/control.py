@@ -200,7 +200,10 @@ def _found_by_running(plan: Plan, replication: int, engine: str, tick: Tick) -> 
         try:
             env.run(until=until)
         except EventLimitReachedError:
-            raise RunError(f"the users did not bring {wanted or 'one'} requests within {limit:,} events") from None
+            raise RunError(
+                f"the closed loop takes more than {limit:,} events before its window is over; measure less, "
+                "or have fewer users or a 'timeout'"
+            ) from None
         ended.append(np.stack(plane.take_ended()[:2]))
         arrivals = np.concatenate([*ended, np.stack(plane.under_way()[:2])], axis=1)
         times = np.sort(arrivals[1])

@@ -29,7 +29,7 @@ MOST_WARM_UP = 20  # requests before the window for each in it
 LONGEST = 10 * 365 * 86_400 * SECOND  # of simulated time
 WALL_SECONDS = 600.0
 LEAST_AFTER = 10 * SECOND  # measured after the last event
-FORMAT = 2  # of keys: raised when the same plan may give other bytes
+FORMAT = 3  # of keys: raised when the same plan may give other bytes
 
 
 @dataclass(frozen=True)
