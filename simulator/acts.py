@@ -1,4 +1,4 @@
-"""What control did in a run, and what was therefore in force at an instant: for `history` and `invariants` only.
+"""What control did in a run, and what was therefore in force at an instant: for those who read traces.
 
 Of several acts of one instant, those that only set something come first, and at most one moves visits (`start`, `kill`,
 a pause that ends): then what holds after the last holds for all that happens at that instant.

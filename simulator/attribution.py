@@ -10,11 +10,12 @@ the stages that it was spent at: that part would be gone if the branches were al
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
+from simulator.acts import Act, Acts
 from simulator.machine import NEVER, NOBODY, Ints, Machine
 from simulator.plane import Ended
 from simulator.semantics import Trace, Visit, VisitEnd, visits
@@ -61,8 +62,11 @@ class Attribution:
     parts: Mapping[tuple[int, Kind], int]  # ns; they add up to `latency`
 
 
-def explain(machine: Machine, trace: Trace, ended: Ended, numbers: Ints) -> Attribution:
-    """Where the time of the answered requests `numbers` went. The trace holds all of their visits."""
+def explain(machine: Machine, trace: Trace, ended: Ended, numbers: Ints, changes: Iterable[Act] = ()) -> Attribution:
+    """Where the time of the answered requests `numbers` went. The trace holds all of their visits.
+
+    `changes`: what control changed of the machine's numbers during the run.
+    """
     ends = {
         n: (a, e) for n, a, e in zip(ended.number.tolist(), ended.arrival.tolist(), ended.end.tolist(), strict=True)
     }
@@ -71,7 +75,7 @@ def explain(machine: Machine, trace: Trace, ended: Ended, numbers: Ints) -> Attr
     for visit in visits(trace):
         if visit.request in families:
             families[visit.request].append(visit)
-    walk = Walk(machine)
+    walk = Walk(machine, changes)
     parts: dict[tuple[int, Kind], int] = defaultdict(int)
     for number in wanted:
         for piece in walk.pieces(families[number], *ends[number]):
@@ -102,8 +106,8 @@ class _Part(NamedTuple):
 class Walk:
     """Walks back through the visits of requests. All methods yield pieces from `end` back to where they begin."""
 
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
+    def __init__(self, machine: Machine, changes: Iterable[Act] = ()) -> None:
+        self._machine, self._acts = machine, Acts(machine, changes)
         self._stages = machine.stages
         numbered = list(enumerate(machine.stages))
         self._within = {s: [i for i, inner in numbered if inner.caller == s] for s, _ in numbered}
@@ -133,8 +137,7 @@ class Walk:
             yield from _piece(stage, Kind.SECOND_TRY, begin, last.send)
             return
         failures = [v.answer for v in sent if v.outcome in _FAILED and 0 <= v.answer <= end]
-        fallback = self._stages[stage].fallback
-        if failures and fallback < NEVER and max(failures) + fallback == end:
+        if failures and self._falls_back(stage, max(failures)) == end:
             yield from _piece(stage, Kind.FALLBACK, max(failures), end)
             yield from _piece(stage, Kind.SECOND_TRY, begin, max(failures))
         elif sent:
@@ -226,24 +229,30 @@ class Walk:
         failures = sorted(self._failures(s, shards))
         spare = stage.shards - stage.quorum
         failed = failures[spare] if len(failures) > spare else NEVER
-        late = called + stage.late_after
+        late = called + self._acts.numbers(s, called).late_after
         return min(enough, failed, late), enough <= min(failed, late)
 
     def _answers(self, s: int, shards: Mapping[int, Sequence[Visit]]) -> Iterator[int]:
         """When the shards answered, or their fallback did."""
-        fallback = self._stages[s].fallback
         for copies in shards.values():
             answers = [v.answer for v in copies if v.outcome == VisitEnd.ANSWERED]
             if answers:
                 yield min(answers)
-            elif fallback < NEVER and _all_failed(copies):
-                yield max(v.answer for v in copies) + fallback
+            elif _all_failed(copies):
+                instead = self._falls_back(s, _failed_at(copies))
+                if instead is not None:
+                    yield instead
 
     def _failures(self, s: int, shards: Mapping[int, Sequence[Visit]]) -> Iterator[int]:
-        if self._stages[s].fallback == NEVER:
-            for copies in shards.values():
-                if _all_failed(copies):
-                    yield max(v.answer for v in copies)
+        """When the shards failed for good."""
+        for copies in shards.values():
+            if _all_failed(copies) and self._falls_back(s, _failed_at(copies)) is None:
+                yield _failed_at(copies)
+
+    def _falls_back(self, s: int, failed: int) -> int | None:
+        """When the fallback of a call answers whose last attempt failed then; None: there is none."""
+        fallback = self._acts.numbers(s, failed).fallback
+        return failed + fallback if fallback < NEVER else None
 
     def _awaited(self, parts: Mapping[int, _Part], owner: int, end: int) -> _Part | None:
         """What was waited for at `end`: of the last stages the one settled then, else the last called one open then."""
@@ -264,19 +273,17 @@ class Walk:
 
     def _may_settle(self, parts: Mapping[int, _Part], part: _Part, time: int) -> bool:
         """Whether it may have been settled then: it was late, a shard failed or answered, or it was not called."""
-        stage = self._stages[part.stage]
         if not part.shards:
             return bool(self._settled_at(parts, self._before[part.stage], time))
         if not self._may_back_off(part):
             return False
-        extra = stage.fallback if stage.fallback < NEVER else 0
-        failures = [max(v.answer for v in c) + extra for c in part.shards.values() if _all_failed(c)]
-        answers = [v.answer for c in part.shards.values() for v in c if v.outcome == VisitEnd.ANSWERED]
-        return time in (part.called + stage.late_after, *failures, *answers)
+        late = part.called + self._acts.numbers(part.stage, part.called).late_after
+        return time in (late, *self._answers(part.stage, part.shards), *self._failures(part.stage, part.shards))
 
     def _may_back_off(self, part: _Part) -> bool:
         """Whether what looks failed may have been about to be tried again: a backoff does not show in the visits."""
-        return self._stages[part.stage].attempts > 1 and any(map(_all_failed, part.shards.values()))
+        failed = [_failed_at(copies) for copies in part.shards.values() if _all_failed(copies)]
+        return any(self._acts.numbers(part.stage, at).attempts > 1 for at in failed)
 
     def _alone(
         self, parts: Mapping[int, _Part], awaited: Sequence[int], last: _Part, end: int, joined: int | None = None
@@ -312,7 +319,7 @@ class Walk:
         else:
             missing = [shard for shard in part.shards if known.get(shard, NEVER) > end]
             failed = [shard for shard, copies in part.shards.items() if _all_failed(copies)]
-            decisive = [shard for shard in failed if max(v.answer for v in part.shards[shard]) == end]
+            decisive = [shard for shard in failed if _failed_at(part.shards[shard]) == end]
             shard = min(decisive or missing or failed or part.shards)
             earlier = [time for time in known.values() if time <= end]
             if len(missing) == 1 and earlier and stage.quorum == stage.shards:
@@ -323,6 +330,11 @@ class Walk:
 def _all_failed(copies: Sequence[Visit]) -> bool:
     """As far as the caller knew."""
     return all(v.outcome in _FAILED and v.answer >= 0 for v in copies)
+
+
+def _failed_at(copies: Sequence[Visit]) -> int:
+    """When the last of them had failed."""
+    return max(v.answer for v in copies)
 
 
 def _progress(part: _Part) -> tuple[bool, int]:

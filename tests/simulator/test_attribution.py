@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checked import acts_of
 from click.testing import CliRunner
 from hypothesis import given, settings
 from machines import EXPONENTIAL, MS, ClientSpec, Load, Seen, StageSpec, machine, run
@@ -15,8 +16,9 @@ from small_cases import case, stage
 
 from cases.errors import RunError
 from simulator.__main__ import cli
+from simulator.acts import Act
 from simulator.attribution import Kind, Piece, Walk, explain
-from simulator.machine import CANCEL_NONE, CANCEL_RUNNING, Machine
+from simulator.machine import CANCEL_NONE, CANCEL_RUNNING, NEVER, Machine
 from simulator.plan import plan
 from simulator.run import simulate
 from simulator.semantics import RequestEnd, Visit, visits
@@ -29,12 +31,12 @@ ANSWERED = (RequestEnd.COMPLETED, RequestEnd.DEGRADED)
 Spent = dict[tuple[int, Kind], float]
 
 
-def explained(built: Machine, seen: Seen) -> dict[int, list[Piece]]:
+def explained(built: Machine, seen: Seen, load: Load | None = None) -> dict[int, list[Piece]]:
     """The pieces of every answered request."""
     families: dict[int, list[Visit]] = {}
     for visit in visits(seen.trace):
         families.setdefault(visit.request, []).append(visit)
-    walk = Walk(built)
+    walk = Walk(built, acts_of(built, load) if load else ())
     columns = (seen.ended.number, seen.ended.arrival, seen.ended.end, seen.ended.outcome)
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return {n: walk.pieces(families[n], arrival, end) for n, arrival, end, outcome in rows if outcome in ANSWERED}
@@ -121,6 +123,23 @@ def test_a_fallback_and_what_went_before() -> None:
     assert spent([stage], [0]) == {(0, Kind.SECOND_TRY): 4, (0, Kind.FALLBACK): 2}
 
 
+def test_numbers_that_change_count_as_they_are_when_they_are_read() -> None:
+    """A fallback and a second attempt that control allows after the first request, and takes back before the last."""
+    stage = StageSpec(floor=10 * MS, timeout=4 * MS)
+    acts = [
+        Act(20 * MS, "fallback", 0, 2 * MS), Act(40 * MS, "attempts", 0, 2), Act(60 * MS, "fallback", 0, NEVER),
+        Act(60 * MS, "attempts", 0, 1), Act(60 * MS, "timeout", 0, NEVER),
+    ]  # fmt: skip
+    built = machine([stage])
+    load = Load([1_000 * MS], times=[0, 30 * MS, 45 * MS, 80 * MS], acts=acts)
+    found = explained(built, run("simpy", built, load), load)
+    spans = {n: [(piece.kind, (piece.end - piece.begin) / MS) for piece in pieces] for n, pieces in found.items()}
+    assert spans[1] == [(Kind.FALLBACK, 2), (Kind.SECOND_TRY, 4)]
+    assert [kind for kind, _ in spans[2]] == [Kind.FALLBACK, Kind.SECOND_TRY]
+    assert spans[3] == [(Kind.SERVICE, 10)]
+    assert 0 not in found, "it failed: there was no fallback yet"
+
+
 def test_hedges_that_win() -> None:
     """Up to its send it is second tries, after that its own service."""
     stage = StageSpec(endless=True, table=EXPONENTIAL, hedge_after=MS // 2, cancel=CANCEL_RUNNING)
@@ -158,10 +177,10 @@ def test_what_follows_the_answer_does_not_count() -> None:
     assert spent(stages, [0], answer_after=0) == {(0, Kind.SERVICE): 10}
 
 
-def add_up(built: Machine, seen: Seen) -> None:
+def add_up(built: Machine, seen: Seen, load: Load) -> None:
     """Every request's pieces follow each other without a gap, from its answer back to its arrival."""
     ends = dict(zip(seen.ended.number.tolist(), zip(seen.ended.arrival, seen.ended.end, strict=True), strict=True))
-    for number, pieces in explained(built, seen).items():
+    for number, pieces in explained(built, seen, load).items():
         arrival, at = ends[number]
         for piece in pieces:
             assert piece.end == at, (number, pieces)
@@ -174,13 +193,13 @@ def add_up(built: Machine, seen: Seen) -> None:
 @given(machines(), loads())
 @settings(derandomize=True, max_examples=150, deadline=None)
 def test_the_parts_add_up_whatever_happens(built: Machine, load: Load) -> None:
-    add_up(built, run("simpy", built, load))
+    add_up(built, run("simpy", built, load), load)
 
 
 @given(machines(TICK, coarse=True), coarse_loads(TICK))
 @settings(derandomize=True, max_examples=150, deadline=None)
 def test_the_parts_add_up_when_everything_happens_at_once(built: Machine, load: Load) -> None:
-    add_up(built, run("simpy", built, load))
+    add_up(built, run("simpy", built, load), load)
 
 
 def test_explain_adds_requests_up() -> None:
