@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cases import changing, design, knobs, outcomes, path_check, scenario_check, sheet_check, stage_check
+from cases import cells, changing, design, knobs, outcomes, path_check, scenario_check, sheet_check, stage_check
 from cases.errors import CaseError, DesignError, Problem, not_among, shown
 from cases.explain import explained, path_of
 from cases.fields import Reading
@@ -103,6 +103,8 @@ def _built(tree: Tree, before: Case | None) -> Case:
     if not problems:  # outcomes are computed with the sheet
         problems += outcomes.check(case)
     problems += path_check.check(case)
+    if not problems:  # a cell is looked at as a case of its own
+        problems += cells.check(case)
     if before is None:
         problems += [*_too_much(case), *stage_check.check_hot(case)]
         checks = () if problems else (_check_designs, _check_knobs, _check_scenarios)

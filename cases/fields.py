@@ -39,7 +39,6 @@ def wrong(message: str) -> PydanticCustomError:
 
 # -- what comes later -----------------------------------------------------------------------------------------------
 
-SCALE = "speed, memory and scale"
 CASES = "six more cases"
 APP = "the app"
 

@@ -6,9 +6,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 
-from cases.fields import APP, CASES, NAME_PATTERN, SCALE, later_field
+from cases.fields import APP, CASES, NAME_PATTERN, later_field
 
-LaterScale = Annotated[None, *later_field(SCALE)]
 LaterCases = Annotated[None, *later_field(CASES)]
 LaterApp = Annotated[None, *later_field(APP)]
 

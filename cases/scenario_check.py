@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cases import changing
+from cases import cells, changing
 from cases.errors import Problem, not_among
 from cases.spec import Case, Scenario, Stage, Zones
 from cases.stage_check import asked_of, never_hot
@@ -60,6 +60,7 @@ def _event(case: Case, event: Event) -> Found:
         yield event.kind, not_among(event.stage, "a stage", stages)
     elif event.stage is not None:
         yield from _fault(event, stages[event.stage], stages)
+        yield from cells.check_event(case, event)
 
 
 def _fault(event: Event, stage: Stage, stages: dict[str, Stage]) -> Found:

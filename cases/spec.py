@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from cases.fields import Duration, Percentile, Share, Span, whole, wrong
-from cases.nouns import Date, LaterApp, LaterCases, LaterScale, Name, Noun, Prose, Text, Title
+from cases.nouns import Date, LaterApp, LaterCases, Name, Noun, Prose, Text, Title
 from cases.service_spec import ClassItems, Patience, ServiceTime, Spread
 from cases.serving import Cache, Client, Queue, Retries, Stage
 from cases.texts import Texts
@@ -58,6 +58,7 @@ T = TypeVar("T")
 MOST_COUNTS = 50
 MOST_DESIGNS = 100
 MOST_SCENARIOS = 50
+MOST_CELLS = 1_000_000
 
 
 # -- the sheet --------------------------------------------------------------------------------------------------------
@@ -296,6 +297,8 @@ class Case(Noun):
     """the request path"""
     zones: Zones | None = None
     """places that fail as a whole"""
+    cells: Annotated[int, *whole("a number of cells", 1, MOST_CELLS, "64")] = 1
+    """the fleet is so many independent copies, requests split at random, and one is simulated; 1 unless said"""
     answer_after: Name | None = None
     """the stage after which the user has the answer; all of them unless said"""
     objectives: list[Objective] = Field(default=[], max_length=20)
@@ -313,8 +316,6 @@ class Case(Noun):
     sources: dict[Name, Source] = Field(default={}, max_length=200)
     """where numbers were read"""
 
-    cells: LaterScale = None
-    """the fleet as so many independent copies"""
     lanes: LaterCases = None
     """streams, batch jobs and training beside the requests"""
     walkthrough: LaterApp = None

@@ -215,10 +215,13 @@ class Workload(Noun):
     def _complete(self) -> Workload:
         if self.file is not None and self.kind == "replay":
             raise wrong(FROM_A_FILE)
-        said = (*self._of_its_kind(), *self._rates(), *self._classes(), *self._recorded())
-        if said:
-            raise wrong(said[0])
+        for message in self.broken_rules():
+            raise wrong(message)
         return self
+
+    def broken_rules(self) -> Iterator[str]:
+        """What is wrong with it that no single field can say."""
+        yield from (*self._of_its_kind(), *self._rates(), *self._classes(), *self._recorded())
 
     def _of_its_kind(self) -> Iterator[str]:
         """The keys that this kind needs, and no others."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-import time
 from typing import Any
 
 import click
@@ -18,7 +17,9 @@ from cases.files import open_case
 from cases.spec import Case
 from simulator.arrivals import command as arrivals
 from simulator.compare import Comparison
+from simulator.engine import choose_plane
 from simulator.plan import MOST_REPLICATIONS, Engine, Plan, plan
+from simulator.progress import ProgressLine
 from simulator.report import report, table, timeline_rows
 from simulator.results import SimulationResult
 from simulator.run import simulate, simulate_until
@@ -26,6 +27,14 @@ from simulator.validate import command as validate
 from simulator.why import why
 from simulator.workload import nanoseconds
 from simulator.zone_loss import each_zone_down
+
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(["auto", "simpy", "compiled"]),
+    default="auto",
+    show_default=True,
+    help="Both give the same bytes. auto: compiled, or simpy while the compiler still works, once a machine.",
+)
 
 
 @click.group(cls=Commands)
@@ -46,7 +55,7 @@ cli.add_command(arrivals)
 @click.option("--duration", metavar="TIME", help="Measure for this long instead, for example 60s.")
 @click.option("--drain", metavar="TIME", help="How long to wait for the last measured requests, for example 30s.")
 @click.option("--precision", metavar="SHARE", help="As many replications as it takes, for example 5%.")
-@click.option("--engine", type=click.Choice(["auto", "simpy", "compiled"]), default="auto", show_default=True)
+@engine_option
 @click.option("--timeline", metavar="TIME", help="Also the first replication over time, in such steps, for example 1s.")
 @click.option("--each-zone-down", "zone_by_zone", is_flag=True, help="As it stands, and with each zone lost in turn.")
 @click.option("--why", "explained", is_flag=True, help="Also say why p99 is high, and what 10 % more would change.")
@@ -93,10 +102,15 @@ def run(
         )
 
     def simulated(planned: Plan) -> SimulationResult:
-        if precision is None:
-            return simulate(planned, engine, _Progress(), timeline=step)
         most = MOST_REPLICATIONS if replications is None else replications
-        return simulate_until(planned, _share(precision, "--precision"), most, engine, _Progress(), timeline=step)
+        choose_plane(engine)  # says what there is to say, and waits if one has to, before the clock runs
+        with ProgressLine(planned if precision is None else None) as progress:
+            if precision is None:
+                found = simulate(planned, engine, progress, timeline=step)
+            else:
+                found = simulate_until(planned, _share(precision, "--precision"), most, engine, progress, timeline=step)
+        progress.over(planned, found)
+        return found
 
     if zone_by_zone:
         if scenario is not None or timeline is not None or explained:
@@ -109,7 +123,8 @@ def run(
         chosen = planned(opened, scenario)
         result = simulated(chosen)
         results = [result]
-        answer = why(chosen, result, engine, _Progress()) if explained else None
+        with ProgressLine() as progress:
+            answer = why(chosen, result, engine, progress) if explained else None
         series = None if step is None else result.timeline
         if as_json:
             more = {} if series is None else {"timeline": series.as_json()}
@@ -132,7 +147,7 @@ def run(
 @click.option("--seed", type=click.IntRange(0, 2**53), help="Luck, the same for both.")
 @click.option("--replications", type=int, metavar="R", help="Independent repetitions, for the intervals.")
 @click.option("--requests", type=int, metavar="N", help="Measured requests of a replication.")
-@click.option("--engine", type=click.Choice(["auto", "simpy", "compiled"]), default="auto", show_default=True)
+@engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def compare(
     case: str,
@@ -149,7 +164,11 @@ def compare(
     opened = open_case(case)
     one, other = (apply(opened, design_changes(opened, name)) for name in (first, second))
     planned = plan(one, scenario=scenario, seed=seed, replications=replications, requests=requests)
-    results = [simulate(p, engine, _Progress()) for p in (planned, planned.redesigned(other))]
+    results = []
+    for each in (planned, planned.redesigned(other)):
+        with ProgressLine(each) as progress:
+            results.append(simulate(each, engine, progress))
+        progress.over(each, results[-1])
     comparison = Comparison.of(first, second, *results)
     click.echo(_json(comparison.as_json()) if as_json else comparison.report())
 
@@ -168,19 +187,6 @@ def _share(text: str, option: str) -> float:
     if after or not 0 < share <= 1:
         raise RunError(f"{option}: {shown(text)} is not a share above 0 % and up to 100 %; write for example '5%'")
     return share
-
-
-class _Progress:
-    """A line on stderr for runs that take a while, where somebody is watching."""
-
-    def __init__(self) -> None:
-        self._shown = time.monotonic() + 1.0
-
-    def __call__(self, done: float) -> None:
-        now = time.monotonic()
-        if sys.stderr.isatty() and (now > self._shown or done >= 1.0):
-            self._shown = now + 0.2
-            click.echo(f"\r{done:4.0%}" if done < 1.0 else "\r    \r", err=True, nl=False)
 
 
 if __name__ == "__main__":

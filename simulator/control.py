@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from simulator.effects import Effects
 from simulator.fleet import Fleet
 from simulator.machine import Ints
 from simulator.measure import Recorder
-from simulator.plan import LONGEST, WALL_SECONDS, Plan, Window, window
+from simulator.plan import LONGEST, WALL_SECONDS, Ahead, Plan, Window, window
 from simulator.plane import EventLimitReachedError, RequestPlane
 from simulator.requests_simpy import SimPyRequests
 from simulator.users import UserStream
@@ -28,8 +29,10 @@ from simulator.workload import SECOND, ArrivalStream, Closed
 from simulator.world import fleets as world_fleets
 from simulator.world import processes
 
-STEPS = 240  # control instants until the window closes,
-REQUESTS_A_STEP = 100_000  # or more of them, so that a long run can be cancelled in an instant
+LOOKS = 240  # into which the time until the window closes is cut,
+REQUESTS_A_LOOK = 100_000  # or more: what ended since the last one is held in memory
+LOOKS_A_ROW = 4  # of the timeline, where no step is stated: a percentile wants requests behind it
+PATIENCE = 16  # in the drain one waits for so small a part of what has passed of it
 
 LOOK_UP = (1 << 15) - 1  # steps of the environment between two looks at the wall clock, less one
 
@@ -65,12 +68,26 @@ class KernelEnvironment(Clock):
 
 
 def environment(
-    plan: Plan, replication: int, engine: str, limit: int, tick: Tick, traced: Ints | None = None
+    plan: Plan,
+    replication: int,
+    engine: str,
+    limit: int,
+    tick: Tick,
+    traced: Ints | None = None,
+    ahead: Ahead | None = None,
 ) -> tuple[simpy.Environment, RequestPlane]:
-    """The clock and the request plane of one replication. `traced`: numbers of the requests to trace."""
-    machine, seed = plan.network.machine, plan.run.seed
-    closed = machine.users.number > 0
-    arrivals = UserStream(seed, replication) if closed else ArrivalStream(plan.load, seed, replication)
+    """The clock and the request plane of one replication.
+
+    `traced`: numbers of the requests to trace; `ahead`: its arrivals, if somebody has read them already.
+    """
+    machine = plan.network.machine
+    arrivals: ArrivalStream | UserStream
+    if machine.users.number > 0:
+        arrivals = UserStream(plan.run.seed, replication)
+    elif ahead is not None:
+        arrivals = ahead.again()
+    else:
+        arrivals = ArrivalStream(plan.load, plan.run.seed, replication)
     if engine == "simpy":
         env = Clock(tick)
         return env, SimPyRequests(env, machine, arrivals, traced=traced, limit=limit, tick=tick)
@@ -146,11 +163,17 @@ def observe(
     progress: Progress,
     step: int | None,
 ) -> Generator[simpy.Event, Any, None]:
-    """Sample the run, open and close the measuring window, and end it (R9). `step`: of the timeline, if one is said."""
+    """Sample the run, open and close the measuring window, and end it (R9). `step`: of the timeline, if one is said.
+
+    Until the window closes one looks as rarely as rows and memory allow. After that it is often at first, for a run is
+    over at the first look that finds all measured requests ended; and the more rarely the longer that takes.
+    """
     window = recorder.window
-    look = max(1, -(-window.end // max(STEPS, window.last // REQUESTS_A_STEP)))
-    rows = range(step, window.end, step) if step else ()
-    instants = sorted({*range(look, window.end, look), *rows, window.start, window.end} - {0})
+    look = max(1, -(-window.end // max(LOOKS, window.last // REQUESTS_A_LOOK)))
+    most = max(look, window.end * REQUESTS_A_LOOK // window.last)
+    row = step or LOOKS_A_ROW * look
+    between = LOOKS_A_ROW * look if LOOKS_A_ROW * look <= most else look
+    instants = sorted({*(i for d in (between, row) for i in range(d, window.end, d)), window.start, window.end} - {0})
 
     def paid(now: int) -> Ints:
         """Replica-time that is paid for, by stage (ns)."""
@@ -168,13 +191,15 @@ def observe(
         if instant == window.end:
             recorder.close(instant, plane)
             recorder.paid_ns = (paid(instant) - before).tolist() if plan.world.moves_replicas else None
-        recorder.sample(instant, plane)
+        recorder.sample(instant, plane, row_ends=instant % row == 0)
         progress(instant / window.end)
-    now, drained = window.end, window.end + plan.run.drain
+    now, drained, looks = window.end, window.end + plan.run.drain, 0
     while recorder.unfinished and now < drained:
-        now = min(now + look, drained, *((now - now % step + step,) if step else ()))
+        further = max(look, min((now - window.end) // PATIENCE, most))
+        now = min(now + further, drained, *((now - now % step + step,) if step else ()))
         yield env.timeout(now - env.now)
-        recorder.sample(now, plane)
+        looks += 1
+        recorder.sample(now, plane, row_ends=now % step == 0 if step else looks % LOOKS_A_ROW == 0)
         progress(1.0)
 
 
@@ -242,9 +267,10 @@ def replicate(
     `step` (ns) is that of the timeline, if one is wanted.
     """
     limit = plan.event_limit(window)
-    env, plane = environment(plan, replication, engine, limit, tick, traced)
+    env, plane = environment(plan, replication, engine, limit, tick, traced, window.ahead)
     fleets = surroundings(env, plane, plan, replication)
-    recorder = Recorder(plan, window, keep_timeline=replication == 0, step=step, slowest=slowest)
+    measured = replace(window, ahead=None)  # recorders are many
+    recorder = Recorder(plan, measured, keep_timeline=replication == 0, step=step, slowest=slowest)
     try:
         rows = step if replication == 0 else None  # the timeline is the first replication's
         env.run(until=env.process(observe(env, plane, plan, fleets, recorder, progress, rows)))

@@ -101,19 +101,25 @@ def quantile(table: Floats, draw: int) -> float:
     return low + (float(table[cell + 1]) - low) * fraction
 
 
+_LOWEST_OCTAVE = 1023 + 52  # 1023: the exponent of 1 as a float has it
+_FIRST_CELL = (_LOWEST_OCTAVE << 6) - (OCTAVES - 1) * CELLS  # octaves count downwards, cells upwards
+
+
 def quantiles(table: Floats, draws: Keys) -> Floats:
     """`quantile` for an array of draws."""
     distance = draws & np.uint64((1 << 63) - 1)
-    # frexp of the top 53 bits is exact; below them only the clipped tail is left.
-    octave = 53 - np.frexp((distance >> np.uint64(10)).astype(np.float64))[1].astype(np.int64)
-    clipped = octave >= OCTAVES
+    # The top 53 bits as a float are exact, and its exponent and first 6 bits are octave and cell; below them only the
+    # clipped tail is left.
+    bits = (distance >> np.uint64(10)).astype(np.float64).view(np.int64)
+    octave, cell = _LOWEST_OCTAVE - (bits >> 52), (bits >> 46) - _FIRST_CELL
+    clipped = cell < 0
     rare = bool(clipped.any())  # one draw in 2^40
     if rare:
-        octave = np.where(clipped, OCTAVES - 1, octave)
+        octave, cell = np.where(clipped, OCTAVES - 1, octave), np.where(clipped, 0, cell)
     side = (draws >> np.uint64(63)).astype(np.int64) * EDGES
-    shifted = distance << octave.astype(np.uint64)
-    cell = side + (OCTAVES - 1 - octave) * CELLS + ((shifted >> np.uint64(56)) & np.uint64(63)).astype(np.int64)
-    fraction = ((shifted >> np.uint64(4)) & np.uint64((1 << 52) - 1)).astype(np.float64) * 2.0**-52
+    cell += side
+    fraction = (((distance << octave.view(np.uint64)) >> np.uint64(4)) & np.uint64((1 << 52) - 1)).astype(np.float64)
+    fraction *= 2.0**-52
     low = table[cell]
     drawn: Floats = low + (table[cell + 1] - low) * fraction
     return np.where(clipped, table[side], drawn) if rare else drawn

@@ -23,8 +23,9 @@ def bin_of(value: int) -> int:
 
 def bins_of(values: Ints) -> Ints:
     """`bin_of` for an array; values below 2^53."""
-    shift: Ints = np.maximum(np.frexp(values.astype(np.float64))[1] - (BITS + 1), 0).astype(np.int64)
-    return (shift << BITS) + (values >> shift)
+    # As a float a value has its exponent, which begins at 1023, before the bits that follow its first.
+    bits: Ints = values.astype(np.float64).view(np.int64) >> (52 - BITS)
+    return np.where(values < 1 << BITS, values, bits - ((1023 + BITS - 1) << BITS))
 
 
 def middle(index: int) -> float:
@@ -36,7 +37,7 @@ def middle(index: int) -> float:
 
 def count(values: Ints) -> Ints:
     """Histogram of an array of values, shape (BINS,)."""
-    return np.bincount(bins_of(values), minlength=BINS).astype(np.int64)
+    return np.bincount(bins_of(values), minlength=BINS).astype(np.int64, copy=False)
 
 
 def add(counts: Ints, values: Ints) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from simulator import draws, histogram, kernel_cache
-from simulator.kernel_state import NONE, SLOT, WORD_BITS, Number, Records, Row
-from simulator.machine import ABSENT, DRAINING, LRU, MILLION, MOST_TOKENS, NEVER, UNLIMITED, Ints
+from simulator.kernel_state import GUIDE_BITS, NONE, SLOT, WORD_BITS, Number, Records, Row
+from simulator.machine import ABSENT, DRAINING, LRU, MILLION, MOST_TOKENS, NEVER, READY, UNLIMITED, Ints
 from simulator.plane import LONGEST_SERVICE
 from simulator.semantics import ID_BITS
 
@@ -36,6 +37,7 @@ LOW_63, LOW_52 = np.uint64((1 << 63) - 1), np.uint64((1 << 52) - 1)
 OCTAVES, LAST_OCTAVE = np.uint64(draws.OCTAVES), np.uint64(draws.OCTAVES - 1)
 CELLS, LAST_CELL, EDGES = np.uint64(draws.CELLS), np.uint64(draws.CELLS - 1), np.uint64(draws.EDGES)
 BITS = np.uint64(histogram.BITS)
+GUIDED = np.uint64(64 - GUIDE_BITS)
 WIDE = np.uint64(63 - histogram.BITS)  # leading zeros of the widest value that has a bin of its own
 
 
@@ -45,7 +47,7 @@ def compiled(function: F) -> F:
     `_nrt=False` (which numba does not document) leaves out its reference counts: the kernel never allocates, and
     counting twenty arrays at each touch makes it ten times slower.
     """
-    made: F = cast(Any, njit)(cache=True, nogil=True, _nrt=False)(function)
+    made: F = cast(Any, njit)(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
     return made
 
 
@@ -63,6 +65,16 @@ def _trailing_zeros(_: Any, value: Any) -> Any:
     return types.uint64(value), lambda context, builder, signature, args: builder.cttz(args[0], cgutils.false_bit)
 
 
+def _rare(_: Any, condition: Any) -> Any:
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = args[0].type
+        expect = builder.module.declare_intrinsic("llvm.expect", [kind], ir.FunctionType(kind, [kind, kind]))
+        return builder.call(expect, [args[0], cgutils.false_bit])
+
+    return types.boolean(types.boolean), code
+
+
+rare: Any = intrinsic(_rare)  # a condition whose branch the compiler may put out of the way
 leading_zeros: Any = intrinsic(_leading_zeros)  # of a uint64: one instruction
 trailing_zeros: Any = intrinsic(_trailing_zeros)
 
@@ -98,7 +110,7 @@ def quantile(tables: draws.Floats, row: Number, draw: np.uint64) -> Number:
     side = EDGES if draw >> U63 else U0
     distance = draw & LOW_63
     octave = leading_zeros(distance) - U1
-    if octave >= OCTAVES:
+    if rare(octave >= OCTAVES):
         return tables[row, side]
     distance = distance << octave
     cell = side + (LAST_OCTAVE - octave) * CELLS + ((distance >> U56) & LAST_CELL)
@@ -108,9 +120,11 @@ def quantile(tables: draws.Floats, row: Number, draw: np.uint64) -> Number:
 
 
 @compiled
-def key_of(thresholds: draws.Keys, first: int, keys: int, draw: np.uint64) -> Number:
-    """The first key whose threshold is not below the draw."""
-    low, high = 0, keys
+def key_of(thresholds: draws.Keys, guide: Records, stage: Row, draw: np.uint64) -> Number:
+    """The first key whose threshold is not below the draw; it lies between two that the guide knows."""
+    first = stage.first_key
+    cell = np.uint64(stage.first_guide) + (draw >> GUIDED)
+    low, high = np.int64(guide[cell]), np.int64(guide[cell + U1])
     while low < high:
         middle = (low + high) >> 1
         if thresholds[first + middle] < draw:
@@ -129,50 +143,42 @@ def bin_of(value: int) -> Number:
 
 
 @compiled
-def asked_key(thresholds: draws.Keys, stage: Row, request_key: np.uint64, shard: Number, key_draw: np.uint64) -> Number:
+def asked_key(
+    thresholds: draws.Keys, guide: Records, stage: Row, request_key: np.uint64, shard: Number, key_draw: np.uint64
+) -> Number:
     """The key that a request asks a stage's cache for; of each shard another. The hottest was nobody's favourite."""
     own = mix(request_key, visit_word(stage.key_hash, shard, 0, 0))
     if stage.hot_threshold and happens(own, HOT_DRAW, stage.hot_threshold):
         return SLOT(stage.cache_keys - 1)
-    return key_of(thresholds, stage.first_key, stage.cache_keys, mix(own, key_draw))
+    return key_of(thresholds, guide, stage, mix(own, key_draw))
 
 
 @inlined
 def rounded(time: float) -> Number:
     """R13: to whole nanoseconds, at least one."""
     exact = time + 0.5
-    return LONGEST_SERVICE if exact > LONGEST_SERVICE else max(1, np.int64(exact))
+    whole: Any = np.int64(1)
+    if rare(exact > LONGEST_SERVICE):
+        whole = LONGEST_SERVICE
+    elif exact >= 1.0:
+        whole = np.int64(exact)
+    return whole
+
+
+@compiled
+def count_waits(clock: Row, noted: Ints, waits: Ints) -> None:
+    """Put the bins noted into the histograms: all at once their misses of the cache overlap."""
+    for i in range(clock.noted):
+        waits[noted[i]] += 1
+    clock.noted = 0
 
 
 # -- events -----------------------------------------------------------------------------------------------------------
 
 
-@compiled
-def replace_first(clock: Row, heap: Records, time: int, key: int, slot: Number, lane: Number) -> None:
-    """Put an event where the first was, and let it sink."""
-    size = np.uint64(clock.pending)
-    i = U0
-    child = U1
-    while child < size:
-        below_ = heap[child]
-        if child + U1 < size:
-            other = heap[child + U1]
-            child += np.uint64((other.time < below_.time) | ((other.time == below_.time) & (other.key < below_.key)))
-            below_ = heap[child]
-        if time < below_.time or (time == below_.time and key < below_.key):
-            break
-        here = heap[i]
-        here.time, here.key, here.slot, here.lane = below_.time, below_.key, below_.slot, below_.lane
-        i = child
-        child = (i << U1) + U1
-    here = heap[i]
-    here.time, here.key, here.slot, here.lane = time, key, slot, lane
-
-
-@compiled
-def push(clock: Row, heap: Records, time: int, key: int, slot: Number, lane: Number) -> None:
-    i = np.uint64(clock.pending)
-    clock.pending += 1
+@inlined
+def rise(heap: Records, i: np.uint64, time: int, key: int, slot: Number, lane: Number) -> None:
+    """An event to the gap at `i`, or as far above it as it is due before others."""
     while i > U0:
         above = heap[(i - U1) >> U1]
         if above.time < time or (above.time == time and above.key < key):
@@ -184,27 +190,51 @@ def push(clock: Row, heap: Records, time: int, key: int, slot: Number, lane: Num
     here.time, here.key, here.slot, here.lane = time, key, slot, lane
 
 
+@inlined
+def replace_first(clock: Row, heap: Records, time: int, key: int, slot: Number, lane: Number) -> None:
+    """Put an event where the first was: the gap goes down to where no others are, the event up from there.
+
+    What takes the first one's place is mostly late, so that it hardly rises (Knuth, volume 3, exercise 5.2.3-18).
+    """
+    size = np.uint64(clock.pending)
+    i = U0
+    child = U1
+    while child + U1 < size:
+        left, right = heap[child], heap[child + U1]
+        child += np.uint64((right.time < left.time) | ((right.time == left.time) & (right.key < left.key)))
+        here, least = heap[i], heap[child]
+        here.time, here.key, here.slot, here.lane = least.time, least.key, least.slot, least.lane
+        i = child
+        child = (i << U1) + U1
+    if child < size:
+        here, least = heap[i], heap[child]
+        here.time, here.key, here.slot, here.lane = least.time, least.key, least.slot, least.lane
+        i = child
+    rise(heap, i, time, key, slot, lane)
+
+
+def _push(clock: Row, heap: Records, time: int, key: int, slot: Number, lane: Number) -> None:
+    """An event, in the place of the first if that is over."""
+    if clock.spent:
+        clock.spent = 0
+        replace_first(clock, heap, time, key, slot, lane)
+    else:
+        i = np.uint64(clock.pending)
+        clock.pending += 1
+        rise(heap, i, time, key, slot, lane)
+
+
+push = compiled(_push)
+push_here: Any = inlined(_push)  # for the one place where nearly all events come from
+
+
 @compiled
-def drop_first(clock: Row, heap: Records, lanes: Records, timers: Records) -> None:
-    """The first event is over; the next of its lane, if it has one, takes its place."""
-    first = heap[0]
-    following = NONE
-    if first.lane != NONE:
-        lane = lanes[first.lane]
-        following = lane.head
-        if following == NONE:
-            lane.busy = 0
-        else:
-            timer = timers[following]
-            lane.head = timer.next
-            timer.next = clock.free_timer
-            clock.free_timer = following
-            clock.free_timers += 1
-            replace_first(clock, heap, timer.time, timer.key, timer.slot, first.lane)
-    if following == NONE:
-        clock.pending -= 1
-        last = heap[clock.pending]
-        replace_first(clock, heap, last.time, last.key, last.slot, last.lane)
+def close_gap(clock: Row, heap: Records) -> None:
+    """Nothing came in the place of the first event: the last does."""
+    clock.spent = 0
+    clock.pending -= 1
+    last = heap[clock.pending]
+    replace_first(clock, heap, last.time, last.key, last.slot, last.lane)
 
 
 @compiled
@@ -264,7 +294,8 @@ def give_idle(queue: Row, idle: draws.Keys, worker: Number) -> None:
     place = SLOT(worker - queue.first_worker)
     word = place >> SLOT(6)
     idle[queue.first_word + np.uint64(word)] |= U1 << np.uint64(place & SLOT(63))
-    queue.low_word = min(queue.low_word, word)
+    if word < queue.low_word:
+        queue.low_word = word
 
 
 @compiled
@@ -322,7 +353,8 @@ def enter(stage: Row, queue: Row, waiters: Records, visits: Records, v: Number, 
     stage.waiting_low -= now & WORD
     stage.waiting_high -= now >> WORD_BITS
     stage.waiting += 1
-    stage.most_waiting = max(stage.most_waiting, stage.waiting)
+    if stage.waiting > stage.most_waiting:
+        stage.most_waiting = stage.waiting
 
 
 @compiled
@@ -361,6 +393,35 @@ def to_shed(stage: Row, queue: Row, waiters: Records) -> Number:
     while waiters[i].head == NONE:
         i -= SLOT(1)
     return waiters[i].head
+
+
+@inlined
+def precedes(one: Row, other: Row) -> Number:
+    """Least outstanding: the smaller load, then the one chosen longer ago."""
+    return one.load < other.load or (one.load == other.load and one.chosen < other.chosen)
+
+
+@compiled
+def rank(stage: Row, queues: Records, replicas: Records, q: Number) -> None:
+    """A queue's load has changed, or its turn, or whether it is ready.
+
+    The queues of a stage are a tree (the children of i are 2i + 1 and 2i + 2). Each knows the best of its subtree, so
+    that who chooses need not look at all of them.
+    """
+    first = np.int64(stage.first_queue)
+    i: Number = np.int64(q) - first
+    while i >= 0:
+        best = NONE
+        if replicas[np.uint64(stage.first_replica + i)].state == SLOT(READY):
+            best = SLOT(first + i)
+        for child in range(2 * i + 1, min(2 * i + 3, np.int64(stage.queues))):
+            other = queues[np.uint64(first + child)].best
+            if other != NONE:
+                ahead = best != NONE and not precedes(queues[other], queues[best])
+                if not ahead or (other < best and not precedes(queues[best], queues[other])):
+                    best = other
+        queues[np.uint64(first + i)].best = best
+        i = (i - 1) >> 1 if i else -1
 
 
 # -- caches -----------------------------------------------------------------------------------------------------------

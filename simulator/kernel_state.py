@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator import draws, histogram
-from simulator.machine import ABSENT, MOST_TOKENS, NEVER, READY, SHARED, Ints, Machine, MachineStage
+from simulator.machine import ABSENT, LEAST_OUTSTANDING, MOST_TOKENS, NEVER, READY, SHARED, Ints, Machine, MachineStage
 from simulator.plane import StageTally
 from simulator.semantics import Visit
 
@@ -21,6 +21,9 @@ Number = Any  # int64, uint64 or a slot: numba infers which, mypy cannot
 
 FIELDS = len(Visit._fields)
 WORD_BITS = 32
+GUIDE_BITS = 10
+WALKED = 16  # replicas among which the least outstanding is found by looking at all of them
+NOTED = 1024  # waits between two looks at their histograms
 
 # Slots are unsigned, because numba adds code to every signed index that makes -1 the last element.
 SLOT: Any = np.uint32
@@ -32,7 +35,16 @@ HOP_LANE, TIME_OUT_LANE, HEDGE_LANE, LATE_LANE, BATCH_LANE = (SLOT(i) for i in r
 
 SUMS = [name for name in StageTally._fields if name.endswith("_sum")]
 COUNTS = [name for name in StageTally._fields if name not in (*SUMS, "waits", "calls")]  # and `calls_made`
-_GRAPH = ("first_calls", "successors", "zones", "name_hash", "key_hash", "jitter")  # kept elsewhere, or of another type
+_GRAPH = (
+    "first_calls",
+    "successors",
+    "zones",
+    "name_hash",
+    "key_hash",
+    "jitter",
+    "floor",
+    "per_item",
+)  # kept elsewhere, or of another type
 
 
 def _records(wide: str, slots: str = "", keys: str = "", floats: str = "") -> np.dtype[Any]:
@@ -44,9 +56,11 @@ def _records(wide: str, slots: str = "", keys: str = "", floats: str = "") -> np
 
 
 CLOCK = _records(
-    "now events sure checkpoint stopped first measuring traced answer_after deadline zones zone_hop think active",
-    "arrival arrivals pending ended rows agenda done classes stages parts calls client most longest_tow "
-    "free_request free_requests free_visit free_visits free_timer free_timers free_scope free_scopes think_table",
+    "now events sure checkpoint stopped first measuring traced answer_after deadline zones zone_hop think active "
+    "ranked",
+    "arrival arrivals outspoken pending spent noted ended rows agenda done joining classes stages parts calls client "
+    "most longest_tow free_request free_requests free_visit free_visits free_timer free_timers free_scope free_scopes "
+    "think_table",
 )
 EVENT = _records("time key", "slot lane")  # key: kind | request | visit, the order within an instant (R6)
 TIMED = _records("time key", "slot next")
@@ -66,7 +80,7 @@ VISIT = _records(
     "level attempt copy shard caller zone hit missed cached_key members towed last_towed tows",
     "key",
 )
-QUEUE = _records("length load chosen", "idle low_word first_word first_worker replica first_list stage")
+QUEUE = _records("length load chosen", "idle low_word first_word first_worker replica first_list stage best")
 WAITERS = _records("", "head tail")  # of one level of a queue
 CACHE = _records("", "size head tail first")
 ENTRY = _records("written", "prev next fetching")
@@ -77,14 +91,14 @@ CLASS = _records("level items", "table", "below")
 ENDED = _records("number arrival end outcome kind quality")
 STAGE = _records(
     " ".join(name for name in MachineStage._fields if name not in _GRAPH)
-    + " held_calls last_calls levels tat tokens hedge_tokens probe_at turn chosen paused shared draining uneven "
+    + " held_calls last_calls levels tat tokens hedge_tokens probe_at turn chosen paused shared ranked draining uneven "
     + "calls_made joined waiting busy staffed most_waiting waiting_low waiting_high busy_low busy_high staffed_low "
     + "staffed_high zone_count "
     + " ".join(COUNTS + [f"{name}_{half}" for name in SUMS for half in ("low", "high")]),
-    "queues first_queue first_replica ready caches first_cache part first_call first_followed last_followed "
-    "first_called last_called results",
+    "queues first_queue first_replica ready caches first_cache part first_guide first_call first_followed "
+    "last_followed first_called last_called results",
     "name_hash key_hash failures",
-    "jitter factor",
+    "jitter factor floor per_item",
 )
 
 
@@ -120,7 +134,9 @@ class State(NamedTuple):
     classes: Records
     tables: draws.Floats
     key_thresholds: draws.Keys
-    waits: Ints  # shape (stages, histogram.BINS)
+    guide: Records  # slots: by the first bits of a draw, where among a stage's keys the search for it begins
+    waits: Ints  # shape (stages x histogram.BINS,)
+    noted: Ints  # places in there that are yet to be counted
     agenda: Records  # ITEM
     ended: Records
     trace: Ints  # shape (room, FIELDS)
@@ -140,9 +156,11 @@ def state(machine: Machine, keep_trace: bool, traced: Ints | None, room: int) ->
     parts = max(len(within) for within in called)
     calls = max(sum(s.shards for s in within) for within in called)
     clock["parts"], clock["calls"] = parts, calls
-    clock["most"] = 4 * (parts + calls) + max(s.batch_size for s in machine.stages) + 16
+    clock["most"] = 4 * (parts + calls) + max(s.batch_size for s in machine.stages) + 24
     for pool in ("request", "visit", "timer", "scope"):
         clock[f"free_{pool}"] = NONE
+    clock["joining"] = NONE
+    clock["ranked"] = stage["ranked"].any()
     queue, waiters, idle = _queues(machine, stage)
     replica, ready = _replicas(machine, stage)
     cache, entry = _caches(machine, stage)
@@ -184,7 +202,9 @@ def state(machine: Machine, keep_trace: bool, traced: Ints | None, room: int) ->
         classes=classes,
         tables=machine.tables,
         key_thresholds=machine.key_thresholds,
-        waits=np.zeros((machine.client, histogram.BINS), dtype=np.int64),
+        guide=_guide(machine, stage),
+        waits=np.zeros(machine.client * histogram.BINS, dtype=np.int64),
+        noted=np.zeros(NOTED, dtype=np.int64),
         agenda=np.zeros(room, dtype=ITEM),
         ended=np.zeros(room, dtype=ENDED),
         trace=np.zeros((room if keep_trace or traced is not None else 1, FIELDS), dtype=np.int64),
@@ -253,6 +273,7 @@ def _stages(machine: Machine) -> Records:
             made[name] = [getattr(stage, name) for stage in stages]
     made["factor"], made["probe_at"] = 1.0, NEVER
     made["tokens"] = made["hedge_tokens"] = MOST_TOKENS
+    made["ranked"] = [s.balancing == LEAST_OUTSTANDING and s.places > WALKED and not s.endless for s in stages]
     made["levels"] = [1 + max(kind.level for kind in machine.classes) if s.by_level else 1 for s in stages]
     made["shared"] = [s.balancing == SHARED for s in stages]
     made["queues"] = [0 if s.endless else s.queues for s in stages]
@@ -294,6 +315,7 @@ def _queues(machine: Machine, stage: Records) -> tuple[Records, Records, draws.K
     early |= queue["replica"] < np.repeat([s.replicas for s in machine.stages], queues)
     resting = np.where(early, there, 0)
     queue["idle"], queue["load"] = resting, -resting
+    queue["best"] = np.where(early, np.arange(len(queue)), NONE)  # all alike, so that the first of each subtree is
     # Of each word the bits of the workers that are there.
     place = np.arange(int(words.sum())) - np.repeat(first_word, words)
     bits = np.clip(np.repeat(resting, words) - 64 * place, 0, 64).astype(np.uint64)
@@ -330,6 +352,19 @@ def enters(stage: Row, replica: Records, ready: Records) -> None:
         ready[first : first + len(found)] = found
         stage["ready"] = len(found)
     stage["draining"] = np.count_nonzero((states != READY) & (states != ABSENT))
+
+
+def _guide(machine: Machine, stage: Records) -> Records:
+    starts = np.arange(1 << GUIDE_BITS, dtype=np.uint64) << np.uint64(64 - GUIDE_BITS)
+    guides = [np.zeros(0, dtype=SLOT)]
+    for row in stage:
+        first, keys = int(row["first_key"]), int(row["cache_keys"])
+        if not keys:
+            continue
+        found = np.searchsorted(machine.key_thresholds[first : first + keys], starts, side="left")
+        row["first_guide"] = sum(map(len, guides))
+        guides.append(np.append(found, keys).astype(SLOT))
+    return np.concatenate(guides)
 
 
 def _caches(machine: Machine, stage: Records) -> tuple[Records, Records]:

@@ -47,6 +47,7 @@ class Recorder:
         # Of the answered, by the tenth of the window's requests to which they belong.
         self.part_sums: Whole = np.zeros(PARTS, dtype=object)
         self.part_counts = np.zeros(PARTS, dtype=np.int64)
+        self._part_starts = window.first - (window.first - window.last) * np.arange(PARTS + 1) // PARTS
         self.quality_sum = 0  # millionths, of the answered
         self.limit: int | None = None  # the event limit, if it cut the run short
         self.unborn = 0  # measured requests that were still to come then
@@ -117,8 +118,8 @@ class Recorder:
         self.closed_at = now
         plane.measure(False)
 
-    def sample(self, now: int, plane: RequestPlane) -> None:
-        """Take in what ended since the last sample."""
+    def sample(self, now: int, plane: RequestPlane, row_ends: bool = False) -> None:
+        """Take in what ended since the last sample; here a row of the timeline may end."""
         self.ended_at = now
         ended = plane.take_ended()
         self._pending.append(ended)
@@ -126,7 +127,7 @@ class Recorder:
         if self._waiting >= _FLUSH:
             self._digest()
         if self._series is not None:
-            self._series.sample(now, ended, plane)
+            self._series.sample(now, ended, plane, row_ends)
 
     def _digest(self) -> None:
         """Count what has ended: many at once, for one by one is slow."""
@@ -139,7 +140,7 @@ class Recorder:
         for kind, tally in enumerate(self.classes):
             tally.offered += int(np.count_nonzero(ended.kind == kind))
             tally.superseded += int(np.count_nonzero(ended.kind[worthless] == kind))
-        self._take(_only(ended, answered(ended)))
+        self._take(_only(ended, answered(ended.outcome)))
         if self.goodput is not None:
             awaited = _only(ended, ~worthless)
             self.goodput.take(awaited.arrival, self._good(awaited))
@@ -148,18 +149,19 @@ class Recorder:
         return _only(requests, (requests.number >= self.window.first) & (requests.number < self.window.last))
 
     def _good(self, ended: Ended) -> NDArray[np.bool_]:
-        return answered(ended) & (ended.end - ended.arrival <= self.good_within)
+        return answered(ended.outcome) & (ended.end - ended.arrival <= self.good_within)
 
     def _take(self, ended: Ended) -> None:
         """Measured requests that were answered."""
         latencies = ended.end - ended.arrival
         if not len(latencies):
             return
-        part = (ended.number - self.window.first) * PARTS // self.offered
-        counts = np.bincount(part, minlength=PARTS)
-        self.part_counts += counts
-        for one in np.flatnonzero(counts):
-            self.part_sums[one] += _total(latencies if counts[one] == len(part) else latencies[part == one])
+        number, starts = ended.number, self._part_starts
+        first, last = (np.searchsorted(starts, (number.min(), number.max()), side="right") - 1).tolist()
+        for part in range(first, last + 1):  # one or two of a long run's
+            those = latencies[(number >= starts[part]) & (number < starts[part + 1])] if first < last else latencies
+            self.part_counts[part] += len(those)
+            self.part_sums[part] += _total(those)
         self.good += int(np.count_nonzero(latencies <= self.good_within))
         self.quality_sum += int(ended.quality.sum())
         for target in self.late:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from cases.cells import one_cell
 from cases.path_check import counts_visits, in_order
 from cases.spec import Case, Client, Patience, Retries, ServiceTime, Stage, Workload
 from cases.stage_check import asked_of, missed
@@ -86,7 +87,11 @@ class Network(NamedTuple):
 
 
 def resolve(case: Case) -> Network:
-    """The machine model of a case. Stages keep the file's order as far as it follows `after` and `within`."""
+    """The machine model of a case, of one of its cells (R14).
+
+    Stages keep the file's order as far as it follows `after` and `within`.
+    """
+    case = one_cell(case)
     stages = in_order(case.stages)
     tables, keys = _Tables(), _Keys()
     rows = [_stage(case, stages, stage, tables, keys) for stage in stages]

@@ -13,12 +13,18 @@ from simulator.steady import unsteady
 from simulator.timeline import MILLISECOND
 from simulator.workload import SECOND
 
+_SPLIT = {  # why a cell stands for the fleet (R14), where its requests do not just come at random
+    "bursty": "all have their bursts at the same times, and in each they are those of the whole at a part of its rate",
+    "sessions": "sessions that begin at random and are split at random begin at random in each",
+    "closed": "each user belongs to one",
+}
+_AT_RANDOM = "Poisson requests that are split at random are Poisson requests in each"
 SHORT = 10  # mean latencies: a shorter window says so
 
 
 def notes(plan: Plan, recorders: Sequence[Recorder], stages: Sequence[StageResult]) -> list[str]:
     """Sentences, the gravest first."""
-    said = []
+    said = _of_one_cell(plan)
     machine = plan.network.machine
     if machine.deadline < NEVER and not any(s.drop_expired or s.attempts > 1 for s in machine.stages):
         said.append(
@@ -78,6 +84,24 @@ def notes(plan: Plan, recorders: Sequence[Recorder], stages: Sequence[StageResul
         doubt = unsteady([(r.part_sums, r.part_counts) for r in recorders], overloaded)
         said += [doubt] if doubt else []
     return said
+
+
+def _of_one_cell(plan: Plan) -> list[str]:
+    """What was simulated in place of the fleet, why that is exact, and what it leaves out."""
+    cells = plan.case.cells
+    if cells == 1:
+        return []
+    why = _SPLIT.get(plan.case.workload.kind, _AT_RANDOM)
+    return [
+        f"one of {cells:,} cells was simulated, with {_share(cells)} of the load and of the replicas; "
+        f"that is exact, for the fleet is so many independent copies, and {why}",
+        "rates, replicas, cost and means of what waits or works are of the whole fleet; counts, the largest queue and "
+        "what happens over time are of that cell, whose requests never meet the replicas of another",
+    ]
+
+
+def _share(cells: int) -> str:
+    return "half" if cells == 2 else f"1/{cells:,}"
 
 
 def _one_rate(plan: Plan, recorders: Sequence[Recorder]) -> bool:

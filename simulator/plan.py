@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Literal, NamedTuple
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -28,6 +28,7 @@ MOST_REPLICATIONS = 1_000
 MOST_WARM_UP = 20  # requests before the window for each in it
 LONGEST = 10 * 365 * 86_400 * SECOND  # of simulated time
 WALL_SECONDS = 600.0
+KEPT = 1 << 21  # arrivals that were read ahead, of a replication: some dozens of MB
 LEAST_AFTER = 10 * SECOND  # measured after the last event
 FORMAT = 3  # of keys: raised when the same plan may give other bytes
 
@@ -53,13 +54,15 @@ class Run:
         return start, start + self.duration
 
 
-class Window(NamedTuple):
+@dataclass(frozen=True)
+class Window:
     """What is measured (R9): requests `first` to `last` (excluded), and stages from `start` to `end` ns."""
 
     first: int
     last: int
     start: int
     end: int
+    ahead: Ahead | None = field(default=None, compare=False, repr=False)  # where it was found by reading arrivals
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,19 @@ class Plan:
         network = resolve(case)
         around = world(case, network, None if self.scenario is None else scenario_of(case, self.scenario))
         return replace(self, case=case, network=_placed(network, around), world=around)
+
+    def until_windows_close(self) -> tuple[int, float]:
+        """When a replication's window closes (ns), and the requests until then, both on average; of an open load."""
+        if self.run.span is not None:
+            end = self.run.span[1]
+            return end, self.load.expected(end)
+        wanted, warm_up = self.run.requests or 0, self.run.warm_up
+        requests = wanted + (-(-wanted // 10) if warm_up is None else self.load.expected(warm_up))
+        early, late = 0, LONGEST
+        while late - early > 1:
+            middle = (early + late) // 2
+            early, late = (middle, late) if self.load.expected(middle) < requests else (early, middle)
+        return late, requests
 
     def event_limit(self, window: Window) -> int:
         """Events after which a replication is cut short: what requests up to the drain limit take, within reason."""
@@ -243,10 +259,10 @@ def window(load: Load, run: Run, replication: int, tick: Callable[[], None] = la
     Not for a closed loop, whose arrivals depend on the answers: there only `Run.span` is known beforehand.
     """
     assert not isinstance(load, Closed)
-    arrivals = _Ahead(ArrivalStream(load, run.seed, replication), tick)
+    arrivals = Ahead(load, run.seed, replication, tick)
     if run.span is not None:
         start, end = run.span
-        found = Window(arrivals.number_at(start), arrivals.number_at(end), start, end)
+        found = Window(arrivals.number_at(start), arrivals.number_at(end), start, end, arrivals)
         if found.first == found.last:
             length = (end - start) / SECOND
             raise RunError(f"no request arrives in {length:g} s after the warm-up; measure for longer")
@@ -257,17 +273,18 @@ def window(load: Load, run: Run, replication: int, tick: Callable[[], None] = la
     # With a stated warm-up the window opens then, not at the first arrival after it.
     start = arrivals.time_of(first) if run.warm_up is None else run.warm_up
     latest, end = arrivals.time_of(last - 1), arrivals.time_of(last)
-    return Window(first, last, start, max(end if end < LATEST else latest + 1, start + 1))
+    return Window(first, last, start, max(end if end < LATEST else latest + 1, start + 1), arrivals)
 
 
-class _Ahead:
-    """Reads an arrival stream forward, once."""
+class Ahead:
+    """The arrivals of a replication, read forward, once; those of all but long runs are kept for the run itself."""
 
-    def __init__(self, stream: ArrivalStream, tick: Callable[[], None]) -> None:
-        self._stream = stream
+    def __init__(self, load: Load, seed: int, replication: int, tick: Callable[[], None]) -> None:
+        self._of = (load, seed, replication)
         self._tick = tick
-        self._size = 4096
-        self._chunk = stream.chunk(self._size)
+        self._stream = ArrivalStream(*self._of)
+        self._chunk = self._stream.chunk()
+        self._kept = [self._chunk]
 
     def number_at(self, time: int) -> int:
         """The number of the first request that arrives at `time` or later."""
@@ -281,7 +298,18 @@ class _Ahead:
             self._further()
         return int(self._chunk.times[number - self._chunk.first])
 
+    def again(self) -> ArrivalStream:
+        """From the first on; drawn anew if they are not kept, or were taken before. Nobody reads on here after that."""
+        kept, self._kept = self._kept, []
+        if not kept:
+            return ArrivalStream(*self._of)
+        self._stream.give_back(kept)
+        return self._stream
+
     def _further(self) -> None:
         self._tick()
-        self._size = min(2 * self._size, 1 << 18)
-        self._chunk = self._stream.chunk(self._size)
+        self._chunk = self._stream.chunk()
+        if self._kept and self._chunk.first < KEPT:
+            self._kept.append(self._chunk)
+        else:
+            self._kept = []

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from cases import outcomes
+from cases.cells import one_cell
 from cases.design import changed
 from cases.errors import DesignError
 from cases.scenarios import scenarios
@@ -80,7 +81,7 @@ def limit(case: Case, result: SimulationResult) -> str:
         return retrying
     name, stage = max(result.stages.items(), key=lambda item: item[1].rejections)
     if stage.rejections > A_FEW * result.requests["offered"]:
-        why = _why_turned_away(case.stage(name), stage)
+        why = _why_turned_away(one_cell(case).stage(name), stage)
         return f"{label_of(case, name)} turns visits away: {why} ({stage.rejections:,} times)."
     if failing := _failing(case, result):
         return failing
@@ -338,7 +339,7 @@ def stage_rows(case: Case, result: SimulationResult) -> list[dict[str, str]]:
 
 
 def _fleet(stage: StageResult) -> str:
-    return _count(stage.replicas_mean) if stage.changed and stage.replicas_mean is not None else str(stage.replicas)
+    return _count(stage.replicas_mean) if stage.changed and stage.replicas_mean is not None else f"{stage.replicas:,}"
 
 
 def class_rows(case: Case, result: SimulationResult) -> list[dict[str, str]]:
@@ -487,7 +488,7 @@ def report(case: Case, result: SimulationResult) -> str:
         *(recovery_text(one) for one in result.recovery),
         *filter(None, [containment(case, result)]),
         "",
-        f"Requests: {counts} ({result.replications} replications, seed {result.seed})",
+        f"Requests: {counts} ({result.replications} replications, seed {result.seed}{_of_cells(result)})",
     ]
     latencies = [
         f"{n}{few_mark(result, n)} {milliseconds(i.value)}{interval_text(i)}" for n, i in result.latency_ms.items()
@@ -509,6 +510,10 @@ def report(case: Case, result: SimulationResult) -> str:
         lines += ["", *table(rows)] if rows else []
     lines += [f"Note: {note}" for note in result.notes]
     return "\n".join(lines)
+
+
+def _of_cells(result: SimulationResult) -> str:
+    return "" if result.cells == 1 else f", one of {result.cells:,} cells"
 
 
 def table(rows: list[dict[str, str]]) -> list[str]:

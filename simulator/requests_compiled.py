@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from simulator import draws, kernel_state
+from simulator.histogram import BINS
 from simulator.kernel_parts import (
     HOT_DRAW,
     ID,
@@ -26,10 +27,11 @@ from simulator.kernel_parts import (
     below,
     bin_of,
     breaker_records,
+    close_gap,
     compiled,
+    count_waits,
     deposit,
     dismiss,
-    drop_first,
     enter,
     first_of,
     give_idle,
@@ -42,9 +44,14 @@ from simulator.kernel_parts import (
     may_hedge,
     may_retry,
     mix,
+    precedes,
     push,
+    push_here,
     quantile,
+    rank,
+    rare,
     record,
+    replace_first,
     rounded,
     take_idle,
     then,
@@ -60,6 +67,7 @@ from simulator.kernel_state import (
     HOP_LANE,
     LATE_LANE,
     NONE,
+    NOTED,
     SLOT,
     SUMS,
     TIME_OUT_LANE,
@@ -142,7 +150,7 @@ CLASS_DRAW, ITEMS_DRAW, HASH_DRAW, ROUTE_DRAW, THINK_DRAW, ZONE_DRAW = (
 
 @inlined
 def arrive(st: State, u: Number, now: int) -> Number:
-    """The new request's first visit: the client's. `u`: the user of a closed loop whose request it is."""
+    """A new request: the client's call. `u`: the user of a closed loop whose request it is."""
     clock = st.clock[0]
     r = clock.free_request
     request = st.request[r]
@@ -155,12 +163,13 @@ def arrive(st: State, u: Number, now: int) -> Number:
         clock.arrival += SLOT(1)
         request.number = clock.first + row
         request.key = st.arrival_keys[row]
-        said_kind, said_items = st.arrival_kinds[row], st.arrival_items[row]
-        if st.arrival_sessions[row] >= 0:
-            session = st.session[st.arrival_sessions[row]]
-            if st.arrival_keystrokes[row] > 0:
-                supersede(st, session.request, session.number, now)
-            session.request, session.number = r, request.number
+        if rare(clock.outspoken != SLOT(0)):
+            said_kind, said_items = st.arrival_kinds[row], st.arrival_items[row]
+            if st.arrival_sessions[row] >= 0:
+                session = st.session[st.arrival_sessions[row]]
+                if st.arrival_keystrokes[row] > 0:
+                    supersede(st, session.request, session.number, now)
+                session.request, session.number = r, request.number
     else:
         user = st.user[u]
         request.number = clock.first
@@ -175,8 +184,8 @@ def arrive(st: State, u: Number, now: int) -> Number:
     request.open_visits = 0
     request.degraded = 0
     request.quality = MILLION
-    kind = max(0, said_kind)
-    if clock.classes > 1 and said_kind < 0:
+    kind = said_kind if said_kind > 0 else 0
+    if clock.classes > SLOT(1) and said_kind < 0:
         drawn = mix(request.key, CLASS_DRAW) >> U1
         while kind < clock.classes - 1 and drawn >= st.classes[kind].below:
             kind += 1
@@ -184,12 +193,13 @@ def arrive(st: State, u: Number, now: int) -> Number:
     request.kind = kind
     request.level = of_kind.level
     request.items = of_kind.items
-    if said_items >= 0:
+    if rare(said_items >= 0):
         request.items = said_items
-    elif of_kind.table != NONE:
+    elif rare(of_kind.table != NONE):
         exact = quantile(st.tables, of_kind.table, mix(request.key, ITEMS_DRAW)) * np.float64(of_kind.items) + 0.5
         request.items = LONGEST_SERVICE if exact > LONGEST_SERVICE else np.int64(exact)
     s = take_scope(clock, st.scope)
+    st.scope[s].request = r
     request.scope = s
     c = SLOT(s * (clock.calls + SLOT(1)) + clock.calls)
     call = st.call[c]
@@ -198,7 +208,7 @@ def arrive(st: State, u: Number, now: int) -> Number:
     call.part = NONE
     call.attempt = 0
     call.shard = 0
-    return attempt_by_client(st, r, c, now)
+    return c
 
 
 @inlined
@@ -252,15 +262,17 @@ def leave_scope(clock: Row, scopes: Records, s: Number) -> None:
         clock.free_scopes += SLOT(1)
 
 
-@compiled
-def attempt_by_client(st: State, r: Number, c: Number, now: int) -> Number:
+@inlined
+def attempt_by_client(st: State, c: Number, now: int) -> Number:
     """The client tries; the visit that is to open its scope."""
-    clock, request, call = st.clock[0], st.request[r], st.call[c]
+    clock, call = st.clock[0], st.call[c]
+    r = st.scope[call.scope].request
+    request = st.request[r]
     stage = st.stage[clock.client]
     if call.attempt == SLOT(0) and stage.attempts > 1:
         stage.tokens = deposit(stage.tokens, stage.retry_budget)
     key = request.key
-    if call.attempt > SLOT(0):
+    if rare(call.attempt > SLOT(0)):
         key = mix(key, visit_word(stage.name_hash, 0, call.attempt, 0))
     v = copy(clock, stage, request, call, st.visit, r, c, NONE, 0, key, now)
     call.identity = st.visit[v].identity
@@ -346,12 +358,10 @@ def add_time_out(
 
 
 @inlined
-def attempt(st: State, c: Number, now: int) -> None:
+def attempt(st: State, c: Number, scope: Row, part: Row, s: Number, now: int) -> None:
     """R7: a first attempt at a stage, or another."""
     clock, call = st.clock[0], st.call[c]
-    scope, part = st.scope[call.scope], st.part[call.part]
     request, owner = st.request[scope.request], st.visit[scope.owner]
-    s = call.stage
     stage = st.stage[s]
     if call.attempt == SLOT(0):
         stage.calls_made += clock.measuring
@@ -362,7 +372,7 @@ def attempt(st: State, c: Number, now: int) -> None:
     call.state = UNDER_WAY
     call.probe = 0
     admitted = True
-    if stage.breaker_window and stage.probe_at != NEVER:
+    if stage.breaker_window != 0 and stage.probe_at != NEVER:
         admitted = now >= stage.probe_at
         if admitted:
             call.probe = 1
@@ -394,44 +404,43 @@ def attempt(st: State, c: Number, now: int) -> None:
 @inlined
 def dispatch(st: State, v: Number, s: Number, now: int) -> None:
     clock, visit, stage = st.clock[0], st.visit[v], st.stage[s]
-    if clock.zone_hop and stage.zone_count:
+    if rare(clock.zone_hop != 0) and stage.zone_count:
         visit.zone = zone_of_caller(st, v)
-    if stage.hop:
+    if stage.hop != 0:
         lane = SLOT(HOP_LANE * clock.stages + s)
         after_delay(clock, st.heap, st.lane, st.timer, lane, now + stage.hop, SEND << ID_BITS | visit.identity, v)
+    elif clock.joining == NONE and clock.done == clock.agenda:
+        clock.joining = v
     else:
         then(clock, st.agenda, JOIN, v, NONE, visit.identity)
 
 
 @inlined
-def hedge(st: State, c: Number, identity: int, now: int) -> None:
+def hedge(st: State, c: Number, now: int) -> None:
     clock, call = st.clock[0], st.call[c]
-    if call.identity == identity and call.state == UNDER_WAY:
-        stage = st.stage[call.stage]
-        if may_hedge(stage):
-            scope, part = st.scope[call.scope], st.part[call.part]
-            request, owner = st.request[scope.request], st.visit[scope.owner]
-            stage.hedges += clock.measuring
-            key = mix(owner.key, visit_word(stage.name_hash, call.shard, call.attempt, 1))
-            caller = SLOT(owner.identity & 0xFFFF)
-            v = copy(clock, stage, request, call, st.visit, scope.request, c, caller, 1, key, now)
-            scope.users += SLOT(1)
-            st.visit[v].items = (part.items + stage.shards - 1) // stage.shards
-            dispatch(st, v, call.stage, now)
+    stage = st.stage[call.stage]
+    if may_hedge(stage):
+        scope, part = st.scope[call.scope], st.part[call.part]
+        request, owner = st.request[scope.request], st.visit[scope.owner]
+        stage.hedges += clock.measuring
+        key = mix(owner.key, visit_word(stage.name_hash, call.shard, call.attempt, 1))
+        caller = SLOT(owner.identity & 0xFFFF)
+        v = copy(clock, stage, request, call, st.visit, scope.request, c, caller, 1, key, now)
+        scope.users += SLOT(1)
+        st.visit[v].items = (part.items + stage.shards - 1) // stage.shards
+        dispatch(st, v, call.stage, now)
 
 
 @inlined
-def time_out(st: State, c: Number, identity: int, now: int) -> Number:
+def time_out(st: State, c: Number, now: int) -> Number:
     """The call whose attempt has failed."""
     clock, call = st.clock[0], st.call[c]
-    failed = NONE
-    if call.identity == identity and call.state == UNDER_WAY:
-        st.stage[call.stage].time_outs += clock.measuring
-        expire(clock, st.stage[call.stage], st.visit, st.agenda, call.first, now)
-        expire(clock, st.stage[call.stage], st.visit, st.agenda, call.second, now)
-        call.reason = TIMED_OUT
-        failed = c
-    return failed
+    stage = st.stage[call.stage]
+    stage.time_outs += clock.measuring
+    expire(clock, stage, st.visit, st.agenda, call.first, now)
+    expire(clock, stage, st.visit, st.agenda, call.second, now)
+    call.reason = TIMED_OUT
+    return c
 
 
 @compiled
@@ -524,7 +533,7 @@ def end(st: State, r: Number, outcome: int, now: int) -> None:
     """R1. In a closed loop its user thinks about the next."""
     clock, request = st.clock[0], st.request[r]
     write_end(clock, request, st.ended, outcome, now)
-    if request.user != NONE:
+    if rare(request.user != NONE):
         think(clock, st.heap, st.user, st.tables, request.user, now)
 
 
@@ -564,8 +573,11 @@ def open_scope(st: State, v: Number, now: int) -> None:
     scope.under_way = 0
     scope.live = 1
     visit.scope = s
-    for p in range(SLOT(s * clock.parts), SLOT(s * clock.parts + SLOT(stage.calls))):
+    p = SLOT(s * clock.parts)
+    called, whole = SLOT(p + SLOT(stage.calls)), SLOT(p + clock.parts)
+    while p < called:
         part = st.part[p]
+        p += SLOT(1)
         part.items = 0
         part.late = NOT_YET
         part.scope = s
@@ -576,8 +588,9 @@ def open_scope(st: State, v: Number, now: int) -> None:
         part.answered_before = 0
         part.answered = 0
         part.open_calls = 0
-    for p in range(SLOT(s * clock.parts + SLOT(stage.calls)), SLOT((s + SLOT(1)) * clock.parts)):
+    while p < whole:
         st.part[p].late = NOT_YET  # left by a larger scope
+        p += SLOT(1)
 
 
 @inlined
@@ -586,9 +599,9 @@ def settle(st: State, p: Number, now: int) -> Number:
     clock, part = st.clock[0], st.part[p]
     stage, scope = st.stage[part.stage], st.scope[part.scope]
     part.settled = 1
-    if part.open_calls:
+    if rare(part.open_calls != SLOT(0)):
         drop_calls(clock, stage, scope, part, st.call, st.visit, st.agenda)
-    if stage.hold:
+    if stage.hold != 0:
         scope.held -= SLOT(1)
         if scope.held == SLOT(0):
             let_worker_go(clock, st.stage, st.visit, st.agenda, scope.owner, now)
@@ -690,14 +703,16 @@ def follow(st: State, s: Number, settled: Number, answered: Number, now: int) ->
                     scope.under_way += SLOT(following.shards)
                     part.open_calls = SLOT(following.shards)
                     first = SLOT(s * (clock.calls + SLOT(1)) + following.first_call)
-                    for shard in range(SLOT(following.shards)):
+                    shard = SLOT(0)
+                    while shard < SLOT(following.shards):
                         call = st.call[first + shard]
                         call.scope = s
                         call.part = p
                         call.stage = f
                         call.shard = shard
                         call.attempt = 0
-                        attempt(st, SLOT(first + shard), now)
+                        attempt(st, SLOT(first + shard), scope, part, f, now)
+                        shard += SLOT(1)
                     if following.late_after < NEVER:
                         part.late = st.call[first].identity
                         lane = SLOT(LATE_LANE * clock.stages + f)
@@ -715,9 +730,9 @@ def handed_on(stage: Row, part: Row) -> Number:
         items = stage.gives * answered
         if stage.shards > 1:
             items //= stage.shards
-    elif answered and stage.shards > 1:
+    elif stage.shards > 1 and answered:
         items = items * answered // stage.shards
-    return min(items, stage.keeps)
+    return items if items < stage.keeps else stage.keeps
 
 
 @inlined
@@ -741,7 +756,7 @@ def finish_settling(st: State, p: Number, now: int) -> None:
     """After those that come after were called: the user may have the answer, the caller may be complete."""
     clock, part = st.clock[0], st.part[p]
     scope = st.scope[part.scope]
-    if np.int64(part.stage) == clock.answer_after:
+    if rare(np.int64(part.stage) == clock.answer_after):
         root = st.visit[scope.owner]
         call = st.call[root.call]
         if call.state == UNDER_WAY and call.first == scope.owner:
@@ -785,19 +800,16 @@ def without(st: State, p: Number, reason: int) -> Number:
 
 
 @inlined
-def too_late(st: State, p: Number, identity: int) -> Number:
-    """0: nothing; 1: settled with what has come; 2: without."""
+def too_late(st: State, p: Number) -> Number:
+    """Whether it is settled with what has come."""
     clock, part = st.clock[0], st.part[p]
-    what = 0
-    if part.late == identity and part.settled == SLOT(0) and st.scope[part.scope].live:
-        what = 2
-        if part.answered:
-            what = 1
-            stage = st.stage[part.stage]
-            if needed(stage, st.follow, st.stage, st.part, SLOT(part.scope * clock.parts)):
-                st.request[st.scope[part.scope].request].degraded = 1
-                stage.left_out += clock.measuring
-    return what
+    come = part.answered != SLOT(0)
+    if come:
+        stage = st.stage[part.stage]
+        if needed(stage, st.follow, st.stage, st.part, SLOT(part.scope * clock.parts)):
+            st.request[st.scope[part.scope].request].degraded = 1
+            stage.left_out += clock.measuring
+    return come
 
 
 # -- at a stage -------------------------------------------------------------------------------------------------------
@@ -813,7 +825,7 @@ def join(st: State, v: Number, now: int) -> Number:
     there = True
     crossed = visit.queue != NONE
     if not crossed:
-        if stage.cut:
+        if rare(stage.cut != 0):
             visit.place = LOST
             stage.lost += clock.measuring
             there = False
@@ -824,20 +836,21 @@ def join(st: State, v: Number, now: int) -> Number:
                     visit.queue = stage.first_queue
                 elif stage.ready:
                     visit.queue = choose(st, v)
-                    if clock.zone_hop and stage.zone_count and replica_of(st, visit.queue).zone != visit.zone:
+                    zones = rare(clock.zone_hop != 0) and stage.zone_count
+                    if zones and replica_of(st, visit.queue).zone != visit.zone:
                         push(clock, st.heap, now + clock.zone_hop, SEND << ID_BITS | visit.identity, v, NONE)
                         there = False
-    if there:
+    if not rare(not there):
         visit.join = now
         visit.due = now
         visit.measured = clock.measuring
         stage.joins += clock.measuring
         stage.joined += 1
         q = visit.queue
-        if stage.endless and admitted:
+        if stage.endless != 0 and admitted:
             visit.replica = 0
             what = 1
-        elif q == NONE or (crossed and replica_of(st, q).state == SLOT(ABSENT)):
+        elif rare(q == NONE) or (rare(crossed) and replica_of(st, q).state == SLOT(ABSENT)):
             visit.queue = NONE
             turn_away(clock, stage, st.visit, st.agenda, v, now)
         else:
@@ -878,7 +891,7 @@ def enqueue(st: State, v: Number, now: int) -> Number:
     stage, queue = st.stage[visit.stage], st.queue[visit.queue]
     what = 0
     enters = True
-    if queue.length >= stage.queue_limit:
+    if rare(queue.length >= stage.queue_limit):
         shed = v
         enters = stage.shed_oldest and queue.length
         if enters:
@@ -934,15 +947,23 @@ def choose(st: State, v: Number) -> Number:
         turn = SLOT(stage.turn) if stage.turn < np.int64(count) else SLOT(0)
         stage.turn = np.int64(turn) + 1
         best = st.ready[first + turn]
+    elif stage.ranked:
+        best = st.queue[stage.first_queue].best
     elif stage.balancing == LEAST_OUTSTANDING:
         for i in range(first, SLOT(first + count)):
             q = st.ready[i]
-            one, other = st.queue[q], st.queue[best]
-            if one.load < other.load or (one.load == other.load and one.chosen < other.chosen):
+            if precedes(st.queue[q], st.queue[best]):
                 best = q
     elif stage.balancing == HASH:
         best = hashed(
-            stage, st.queue, st.replica, st.ready, st.key_thresholds, st.request[visit.request].key, visit.shard
+            stage,
+            st.queue,
+            st.replica,
+            st.ready,
+            st.key_thresholds,
+            st.guide,
+            st.request[visit.request].key,
+            visit.shard,
         )
     else:
         best = st.ready[SLOT(first + below(mix(visit.key, ROUTE_DRAW), count))]
@@ -967,16 +988,25 @@ def choose(st: State, v: Number) -> Number:
     return best
 
 
+@inlined
+def rerank(st: State, q: Number) -> None:
+    """The queue's load may have changed."""
+    if st.clock[0].ranked:
+        stage = st.stage[st.queue[q].stage]
+        if stage.ranked:
+            rank(stage, st.queue, st.replica, q)
+
+
 @compiled
 def hashed(
-    stage: Row, queues: Records, replicas: Records, ready: Records, thresholds: draws.Keys,
+    stage: Row, queues: Records, replicas: Records, ready: Records, thresholds: draws.Keys, guide: Records,
     request_key: np.uint64, shard: Number,
 ) -> Number:  # fmt: skip
     """Of the places the first drawn that is ready: when one goes only its keys move."""
     own = mix(request_key, visit_word(stage.name_hash, shard, 0, 0))
     word = own
     if stage.cache_keys:
-        word = mix(stage.key_hash, np.uint64(asked_key(thresholds, stage, request_key, shard, KEY_DRAW)))
+        word = mix(stage.key_hash, np.uint64(asked_key(thresholds, guide, stage, request_key, shard, KEY_DRAW)))
     elif stage.hot_threshold and happens(own, HOT_DRAW, stage.hot_threshold):
         word = stage.name_hash
     for _ in range(MOST_PROBES):
@@ -994,14 +1024,14 @@ def free(st: State, q: Number, worker: Number, now: int) -> Number:
     stage = st.stage[queue.stage]
     taken = NONE
     leaves = False
-    if stage.draining:
+    if rare(stage.draining != 0):
         replica = st.replica[SLOT(stage.first_replica + worker // SLOT(stage.concurrency))]
         leaves = replica.state == SLOT(DRAINING)
-    if leaves and stage.shared:
+    if rare(leaves) and stage.shared:
         leave_staff(stage, replica, 1, now)
     elif queue.length == 0 or stage.paused:
         give_idle(queue, st.idle, worker)
-        if leaves:
+        if rare(leaves):
             leave_if_done(stage, replica, queue, st.idle, now)
     else:
         first = first_of(stage, queue, st.waiters)
@@ -1013,7 +1043,7 @@ def free(st: State, q: Number, worker: Number, now: int) -> Number:
         else:
             leave(stage, queue, st.waiters, st.visit, first, now)
             st.visit[first].place = ON_THE_WAY
-            if stage.drop_expired and expired(clock, stage, st.request, st.visit, st.agenda, first, now):
+            if stage.drop_expired != 0 and expired(clock, stage, st.request, st.visit, st.agenda, first, now):
                 then(clock, st.agenda, FREE, q, worker, 0)
             else:
                 st.visit[first].worker = worker
@@ -1027,9 +1057,9 @@ def start(st: State, v: Number, now: int) -> Number:
     clock, visit = st.clock[0], st.visit[v]
     stage = st.stage[visit.stage]
     served = True
-    if stage.cache_keys:
+    if stage.cache_keys != 0:
         cache = st.cache[cache_of(stage, visit)]
-        key = asked_key(st.key_thresholds, stage, st.request[visit.request].key, visit.shard, KEY_DRAW)
+        key = asked_key(st.key_thresholds, st.guide, stage, st.request[visit.request].key, visit.shard, KEY_DRAW)
         e = SLOT(cache.first + key)
         visit.cached_key = e
         visit.hit = look_up(stage, cache, st.entry, e, now)
@@ -1044,7 +1074,7 @@ def start(st: State, v: Number, now: int) -> Number:
             else:
                 served = False
                 wait_for_fetch(clock, stage, st.visit, st.agenda, v, fetching)
-    elif stage.hit_threshold:
+    elif stage.hit_threshold != 0:
         visit.hit = happens(visit.key, CACHE_DRAW, stage.hit_threshold)
     if served:
         visit.missed = SLOT(1) - visit.hit
@@ -1136,10 +1166,12 @@ def serve(st: State, v: Number, now: int) -> None:
             m = st.visit[m].next
     time = stage.hit_time
     if visit.hit == SLOT(0):
-        work = np.float64(stage.floor) + np.float64(stage.per_item) * np.float64(carried)
+        work = stage.floor
+        if stage.per_item:
+            work += stage.per_item * np.float64(carried)
         unit = quantile(st.tables, np.uint64(stage.table), mix(visit.key, SERVICE_DRAW))
         exact = unit * work * stage.factor
-        if stage.uneven:
+        if rare(stage.uneven != 0):
             exact *= st.replica[SLOT(stage.first_replica + visit.worker // SLOT(stage.concurrency))].factor
         time = rounded(exact)
     worker = visit.worker
@@ -1158,7 +1190,10 @@ def serve(st: State, v: Number, now: int) -> None:
             stage.service_sum_high += time >> WORD_BITS
             stage.wait_sum_low += wait & WORD
             stage.wait_sum_high += wait >> WORD_BITS
-            st.waits[s, bin_of(wait)] += 1
+            st.noted[clock.noted] = np.int64(s) * BINS + np.int64(bin_of(wait))
+            clock.noted += SLOT(1)
+            if rare(clock.noted == NOTED):
+                count_waits(clock, st.noted, st.waits)
             if visit.members != NONE:
                 batched = member.due - member.join
                 stage.batch_wait_sum_low += batched & WORD
@@ -1168,8 +1203,8 @@ def serve(st: State, v: Number, now: int) -> None:
         m = member.next
         if m == NONE:
             break
-    if stage.silent_threshold == 0 or not happens(visit.key, SILENT_DRAW, stage.silent_threshold):
-        push(clock, st.heap, now + time, FINISH << ID_BITS | visit.identity, v, NONE)
+    if not rare(stage.silent_threshold != 0) or not happens(visit.key, SILENT_DRAW, stage.silent_threshold):
+        push_here(clock, st.heap, now + time, FINISH << ID_BITS | visit.identity, v, NONE)
 
 
 @inlined
@@ -1189,7 +1224,7 @@ def finish(st: State, v: Number, now: int) -> Number:
         while m != NONE:
             then(clock, st.agenda, SERVED, m, NONE, st.visit[m].identity)
             m = st.visit[m].next
-    if visit.members != NONE or stage.held_calls == 0 or errs(stage, visit):
+    if stage.held_calls == 0 or visit.members != NONE or errs(stage, visit):
         stop_work(stage, visit, now)
         freed = visit.queue
     return freed
@@ -1197,7 +1232,8 @@ def finish(st: State, v: Number, now: int) -> Number:
 
 @inlined
 def errs(stage: Row, visit: Row) -> Number:
-    return stage.outage != 0 or (stage.error_threshold != 0 and happens(visit.key, ERROR_DRAW, stage.error_threshold))
+    drawn = stage.error_threshold != 0 and happens(visit.key, ERROR_DRAW, stage.error_threshold)
+    return rare(stage.outage != 0) or drawn
 
 
 # -- ends -------------------------------------------------------------------------------------------------------------
@@ -1211,14 +1247,14 @@ def answered(st: State, v: Number, now: int) -> Number:
     c = NONE
     if visit.scope != NONE:
         st.scope[visit.scope].live = 0
-        if st.scope[visit.scope].under_way:
+        if rare(st.scope[visit.scope].under_way != SLOT(0)):
             end_scope(clock, st.stage, st.scope, st.part, st.call, st.visit, st.agenda, visit.scope)
         if visit.free < 0 and visit.start >= 0:
             give_back(clock, stage, st.visit, st.agenda, v, now)
     if visit.outcome == OPEN:
         visit.outcome = ANSWERED
         visit.answer = now
-    if stage.cache_keys:
+    if stage.cache_keys != 0:
         if visit.missed and visit.start >= 0:
             write(stage, st.cache[cache_of(stage, visit)], st.entry, visit.cached_key, now)
         end_fetch(clock, st.entry, st.visit, st.agenda, v, ANSWER)
@@ -1227,9 +1263,9 @@ def answered(st: State, v: Number, now: int) -> Number:
         twin = call.first if visit.copy else call.second
         call.first = NONE
         call.second = NONE
-        if twin != NONE:
+        if rare(twin != NONE):
             let_go(clock, stage, st.visit, st.agenda, twin)
-        if stage.breaker_window:
+        if stage.breaker_window != 0:
             breaker_records(stage, 0, call.probe, now)
         if call.part != NONE and visit.missed:
             st.part[call.part].missed = 1
@@ -1292,6 +1328,7 @@ def cancel(st: State, v: Number, now: int) -> Number:
         over = place != IN_TOW
         if place == WAITING:
             leave(stage, st.queue[visit.queue], st.waiters, st.visit, v, now)
+            rerank(st, visit.queue)
             if stage.draining and stage.shared == 0:
                 leave_if_done(stage, replica_of(st, visit.queue), st.queue[visit.queue], st.idle, now)
         elif place == SERVICE:
@@ -1318,7 +1355,7 @@ def close(st: State, v: Number) -> None:
     """The visit is over: its slot is free, and its request's with the last."""
     clock, visit = st.clock[0], st.visit[v]
     request = st.request[visit.request]
-    if clock.traced and (len(st.wanted) == 0 or is_wanted(st.wanted, request.number)):
+    if rare(clock.traced != 0) and (len(st.wanted) == 0 or is_wanted(st.wanted, request.number)):
         record(visit, st.trace, clock.rows)
         clock.rows += SLOT(1)
     visit.identity = -1
@@ -1385,6 +1422,55 @@ def is_wanted(wanted: Any, number: int) -> Number:
     return number < len(wanted) and wanted[number] != 0
 
 
+# -- timers -----------------------------------------------------------------------------------------------------------
+
+
+@inlined
+def is_timer(key: int) -> bool:
+    """Whether an event is one that stands in a lane, but for the end of a hop."""
+    return FINISH < key >> ID_BITS < SEND
+
+
+@compiled
+def is_over(key: int, slot: Number, calls: Records, parts: Records, scopes: Records, visits: Records) -> bool:
+    """Whether an event is a timer of what is over: then it is none (R6), and it will not be one any more."""
+    kind, identity = key >> ID_BITS, key & ID
+    over = False
+    if kind == TIME_OUT or kind == HEDGE:  # noqa: SIM109
+        over = calls[slot].identity != identity or calls[slot].state != UNDER_WAY
+    elif kind == LATE:
+        part = parts[slot]
+        over = part.late != identity or part.settled != SLOT(0) or scopes[part.scope].live == SLOT(0)
+    elif kind == BATCH:
+        over = visits[slot].identity != identity or visits[slot].place != WAITING
+    return over
+
+
+@inlined
+def drop_first(st: State) -> None:
+    """The first event is over; the next of its lane that is one takes its place, else what is pushed next."""
+    clock, first = st.clock[0], st.heap[0]
+    clock.spent = 1
+    if first.lane != NONE:
+        lane = st.lane[first.lane]
+        following = lane.head
+        while following != NONE:
+            timer = st.timer[following]
+            over = is_over(timer.key, timer.slot, st.call, st.part, st.scope, st.visit)
+            lane.head = timer.next
+            timer.next = clock.free_timer
+            clock.free_timer = following
+            clock.free_timers += SLOT(1)
+            if over:
+                following = lane.head
+            else:
+                clock.spent = 0
+                replace_first(clock, st.heap, timer.time, timer.key, timer.slot, first.lane)
+                following = NONE
+        if clock.spent:
+            lane.busy = 0
+
+
 # -- the loop ---------------------------------------------------------------------------------------------------------
 
 
@@ -1405,7 +1491,7 @@ def advance(st: State, until: int) -> int:
     clock = st.clock[0]
     clock.sure = 0
     while True:
-        if clock.sure == 0:
+        if rare(clock.sure == 0):
             clock.sure = room_for(clock, len(st.heap), len(st.agenda), len(st.ended), len(st.trace))
             if clock.sure == 0:
                 return MORE_ROOM
@@ -1423,6 +1509,7 @@ def advance(st: State, until: int) -> int:
         answered_call = NONE
         unanswered = NONE
         settling = NONE
+        trying = NONE
         opening = NONE
         closing = NONE
         arriving = False
@@ -1461,7 +1548,9 @@ def advance(st: State, until: int) -> int:
         else:
             clock.done = 0
             clock.agenda = 0
-            if clock.arrival == clock.arrivals:
+            if clock.spent:
+                close_gap(clock, st.heap)
+            if rare(clock.arrival == clock.arrivals):
                 return MORE_ARRIVALS
             now = st.arrival_times[clock.arrival]
             key = SEND << ID_BITS | (clock.first + clock.arrival) << 16
@@ -1469,16 +1558,20 @@ def advance(st: State, until: int) -> int:
             from_heap = clock.pending > SLOT(0) and (first.time < now or (first.time == now and first.key < key))
             if from_heap:
                 now = first.time
-            if now >= until:
+            if rare(now >= until):
                 return DONE
-            if clock.events == clock.checkpoint:
+            timer = from_heap and is_timer(first.key)
+            if timer and is_over(first.key, first.slot, st.call, st.part, st.scope, st.visit):
+                drop_first(st)
+                continue
+            if rare(clock.events == clock.checkpoint):
                 clock.stopped = now
                 return CHECKPOINT
             clock.events += 1
             clock.now = now
             if from_heap:
                 kind, identity, slot = first.key >> ID_BITS, first.key & ID, first.slot
-                drop_first(clock, st.heap, st.lane, st.timer)
+                drop_first(st)
                 if kind == FINISH:
                     visit = st.visit[slot]
                     if visit.identity == identity:
@@ -1490,23 +1583,21 @@ def advance(st: State, until: int) -> int:
                     if st.visit[slot].identity == identity:
                         joining = slot
                 elif kind == TIME_OUT:
-                    failed_call = time_out(st, slot, identity, now)
+                    failed_call = time_out(st, slot, now)
                 elif kind == HEDGE:
-                    hedge(st, slot, identity, now)
+                    hedge(st, slot, now)
                 elif kind == LATE:
-                    what = too_late(st, slot, identity)
-                    if what == 1:
+                    if too_late(st, slot):
                         settling = slot
-                    elif what == 2:
+                    else:
                         unanswered = slot
                         reason = TIMED_OUT
                 elif kind == BATCH:
                     visit = st.visit[slot]
-                    if visit.identity == identity and visit.place == WAITING:
-                        queue = st.queue[visit.queue]
-                        if queue.idle and st.stage[visit.stage].paused == 0:
-                            batching = visit.queue
-                            worker = take_idle(queue, st.idle)
+                    queue = st.queue[visit.queue]
+                    if queue.idle and st.stage[visit.stage].paused == 0:
+                        batching = visit.queue
+                        worker = take_idle(queue, st.idle)
                 elif kind == WAKE:
                     waking = slot
                     arriving = np.int64(slot) < clock.active
@@ -1517,9 +1608,9 @@ def advance(st: State, until: int) -> int:
                     if call.state == BACKING_OFF:
                         call.attempt += SLOT(1)
                         if call.part == NONE:
-                            opening = attempt_by_client(st, st.scope[call.scope].request, slot, now)
+                            trying = slot
                         else:
-                            attempt(st, slot, now)
+                            attempt(st, slot, st.scope[call.scope], st.part[call.part], call.stage, now)
                     elif call.state == FALLING_BACK:
                         request = st.request[st.scope[call.scope].request]
                         stage = st.stage[call.stage]
@@ -1530,18 +1621,20 @@ def advance(st: State, until: int) -> int:
             else:
                 arriving = True
             if arriving:
-                opening = arrive(st, waking, now)
+                trying = arrive(st, waking, now)
+            if trying != NONE:
+                opening = attempt_by_client(st, trying, now)
 
         if served != NONE:
             visit = st.visit[served]
             stage = st.stage[visit.stage]
-            if visit.place == IN_TOW:
+            if rare(visit.place == IN_TOW):
                 closing = served
             elif errs(stage, visit):
                 stage.errors += np.int64(visit.measured)
                 visit.reason = BROKEN
                 then(clock, st.agenda, FAIL, served, NONE, visit.identity)
-            elif stage.calls:
+            elif stage.calls != 0:
                 opening = served
             else:
                 answering = served
@@ -1575,6 +1668,7 @@ def advance(st: State, until: int) -> int:
         while True:
             if freed != NONE:
                 taken = free(st, freed, worker, now)
+                rerank(st, freed)
                 if taken == NONE - SLOT(1):
                     batching = freed
                 else:
@@ -1584,30 +1678,37 @@ def advance(st: State, until: int) -> int:
                 visit = st.visit[joining]
                 if what == 1:
                     stage = st.stage[visit.stage]
-                    drops = stage.drop_expired
+                    drops = stage.drop_expired != 0
                     if not drops or not expired(clock, stage, st.request, st.visit, st.agenda, joining, now):
                         visit.worker = SLOT(0) if stage.endless else take_idle(st.queue[visit.queue], st.idle)
                         starting = joining
                 elif what == 2:
                     batching = visit.queue
                     worker = take_idle(st.queue[batching], st.idle)
+                if visit.queue != NONE:
+                    rerank(st, visit.queue)
             serving = NONE
             if starting != NONE:
                 if start(st, starting, now):
                     serving = starting
             elif batching != NONE:
                 serving = start_batch(st, batching, worker, now)
+                rerank(st, batching)
             if serving != NONE:
                 serve(st, serving, now)
-            if clock.done == clock.agenda or st.agenda[clock.done].act != JOIN or clock.sure == 0:
-                break
-            item = st.agenda[clock.done]
-            clock.done += SLOT(1)
-            clock.sure -= 1
+            joining = clock.joining
+            if joining != NONE:
+                clock.joining = NONE
+            else:
+                if clock.done == clock.agenda or st.agenda[clock.done].act != JOIN or clock.sure == 0:
+                    break
+                item = st.agenda[clock.done]
+                clock.done += SLOT(1)
+                clock.sure -= 1
+                joining = item.slot if st.visit[item.slot].identity == item.identity else NONE
             freed = NONE
             starting = NONE
             batching = NONE
-            joining = item.slot if st.visit[item.slot].identity == item.identity else NONE
 
 
 # -- the plane --------------------------------------------------------------------------------------------------------
@@ -1677,6 +1778,8 @@ class CompiledRequests:
         )
         clock = self._state.clock[0]
         clock["arrival"], clock["arrivals"], clock["first"] = 0, len(chunk.times), chunk.first
+        said = (chunk.kinds, chunk.items, chunk.sessions)
+        clock["outspoken"] = any(column.max() >= 0 for column in said)
 
     # -- what control changes -----------------------------------------------------------------------------------------
 
@@ -1725,7 +1828,7 @@ class CompiledRequests:
         row["staffed"] += len(missing)
         row["staffed_low"] -= (now & WORD) * len(missing)
         row["staffed_high"] -= (now >> WORD_BITS) * len(missing)
-        kernel_state.enters(row, st.replica, st.ready)
+        self._enters(stage, place)
         for worker in missing:
             self._then(FREE, q, worker, 0)
         self._settle_down(now)
@@ -1737,7 +1840,7 @@ class CompiledRequests:
         if replica["state"] != READY:
             return
         replica["state"] = DRAINING
-        kernel_state.enters(row, st.replica, st.ready)
+        self._enters(stage, place)
         if row["shared"]:
             self._dismiss_idle(stage, place, now)
         else:
@@ -1751,12 +1854,20 @@ class CompiledRequests:
             return
         self._dismiss_idle(stage, place, now)
         leave_staff(row, replica, int(replica["staff"]), now)
-        kernel_state.enters(row, st.replica, st.ready)
+        self._enters(stage, place)
         here = np.flatnonzero(self._stands(stage, place))
         for v in here[np.argsort(st.visit["identity"][here])]:
             self._state = kernel_state.grown(self._state, ROOM)
             perish(self._state, SLOT(v), now)
         self._settle_down(now)
+
+    def _enters(self, stage: int, place: int) -> None:
+        """A replica has become ready, or is no longer."""
+        st = self._state
+        row = st.stage[stage]
+        kernel_state.enters(row, st.replica, st.ready)
+        if row["ranked"]:
+            rank(row, st.queue, st.replica, self._queue(stage, place))
 
     def _dismiss_idle(self, stage: int, place: int, now: int) -> None:
         st = self._state
@@ -1897,10 +2008,11 @@ class CompiledRequests:
         return {"calls": self._column("calls_made")} | {name: self._column(name) for name in COUNTS}
 
     def tally(self) -> StageTally:
-        """What happened while measuring, by stage."""
+        """What happened while measuring, by stage. The histograms are the plane's own: they are large."""
         counts: dict[str, Any] = self.counts()
         sums: dict[str, Any] = {name: self._sum(name) for name in SUMS}
-        return StageTally(**counts, **sums, waits=self._state.waits.copy())
+        count_waits(self._state.clock[0], self._state.noted, self._state.waits)
+        return StageTally(**counts, **sums, waits=self._state.waits.reshape(-1, BINS))
 
     def trace(self) -> Trace:
         """Every visit so far of the requests traced, unfinished ones included."""
@@ -1920,3 +2032,4 @@ class CompiledRequests:
 def set_free(st: State, q: Number) -> None:
     """An idle worker looks for a visit."""
     then(st.clock[0], st.agenda, FREE, q, take_idle(st.queue[q], st.idle), 0)
+    rerank(st, q)

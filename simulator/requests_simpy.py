@@ -114,6 +114,24 @@ class _Event(simpy.Event):
         self.identity = identity
 
 
+# What timers are about is over (R6).
+
+
+def _tried(event: _Event) -> bool:
+    call: Call = event.subject
+    return call.identity != event.identity or call.state != UNDER_WAY
+
+
+def _settled(event: _Event) -> bool:
+    part: Part = event.subject
+    return part.settled or not part.scope.live
+
+
+def _taken_up(event: _Event) -> bool:
+    visit: Visiting = event.subject
+    return visit.place != WAITING
+
+
 class SimPyRequests:
     """Moves requests through a machine inside a SimPy environment. The interface is `plane.RequestPlane`."""
 
@@ -140,10 +158,14 @@ class SimPyRequests:
             stage.meet(self._stages)
         self._client = self._stages[-1]
         handlers = (
-            *(self._finish, self._time_out, self._too_late, self._hedge, self._batch_due, self._sent, self._again),
-            self._wake,
+            self._event(self._finish),
+            self._timer(self._time_out, _tried),
+            self._timer(self._too_late, _settled),
+            self._timer(self._hedge, _tried),
+            self._timer(self._batch_due, _taken_up),
+            *(self._event(handler) for handler in (self._sent, self._again, self._wake)),
         )
-        self._callbacks: list[list[Callable[[Any], None]]] = [[self._event(h)] for h in handlers]
+        self._callbacks: list[list[Callable[[Any], None]]] = [[handler] for handler in handlers]
         self._arrives: list[Callable[[Any], None]] = [self._event(self._arrive)]
         self._agenda: deque[tuple[Callable[[Any, int], None], Any]] = deque()
         self._traced: Callable[[int], bool] | None = None
@@ -182,6 +204,11 @@ class SimPyRequests:
             self._empty_agenda(now)
 
         return happens
+
+    def _timer(self, handler: Callable[[Any, int], None], over: Callable[[_Event], bool]) -> Callable[[Any], None]:
+        """An event, unless what it is about is over."""
+        happens = self._event(handler)
+        return lambda event: None if over(event) else happens(event)
 
     def _empty_agenda(self, now: int) -> None:
         agenda = self._agenda
@@ -344,16 +371,12 @@ class SimPyRequests:
 
     def _hedge(self, event: _Event, now: int) -> None:
         call: Call = event.subject
-        if call.identity != event.identity or call.state != UNDER_WAY:
-            return
         if call.stage.hedges.take(call.stage.machine.hedge_budget):
             call.stage.tally["hedges"] += self.measuring
             self._dispatch(self._copy(call, 1, now))
 
     def _time_out(self, event: _Event, now: int) -> None:
         call: Call = event.subject
-        if call.identity != event.identity or call.state != UNDER_WAY:
-            return
         call.stage.tally["time_outs"] += self.measuring
         for visit in call.copies:
             if visit is not None:
@@ -532,8 +555,6 @@ class SimPyRequests:
 
     def _too_late(self, event: _Event, now: int) -> None:
         part: Part = event.subject
-        if part.settled or not part.scope.live:
-            return
         if part.answered:
             if self._needed(part):
                 part.scope.owner.request.degraded = True
@@ -815,7 +836,7 @@ class SimPyRequests:
         visit: Visiting = event.subject
         stage, queue = visit.stage, visit.queue
         assert queue is not None
-        if visit.place == WAITING and queue.idle and not stage.paused:
+        if queue.idle and not stage.paused:
             self._start_batch(queue, stage, queue.take_idle(), now)
 
     def _finish(self, event: _Event, now: int) -> None:

@@ -76,6 +76,20 @@ class StageResult:
     replicas_needed: float | None = None  # that all of the load would keep busy; None where there is no capacity
     strained: bool = False  # it, or a stage before it, works all the time or turns away at a full queue
 
+    def of_fleet(self, cells: int) -> StageResult:
+        """Of so many stages like this one (R14): numbers that add up, not counts of what was seen."""
+        there, needed = self.replicas_mean, self.replicas_needed
+        return replace(
+            self,
+            replicas=self.replicas * cells,
+            replicas_mean=None if there is None else there * cells,
+            replicas_needed=None if needed is None else needed * cells,
+            in_service=self.in_service * cells,
+            arrivals_per_s=self.arrivals_per_s * cells,
+            calls_per_s=self.calls_per_s * cells,
+            queue_mean=self.queue_mean * cells,
+        )
+
     def needing(self, replicas: float | None, strained: bool) -> StageResult:
         """The same with the replicas that it needs, and whether it shows."""
         return replace(self, replicas_needed=replicas, strained=strained)
@@ -236,6 +250,7 @@ class SimulationResult:
     events: int
     offered_per_s: float
     by_replication: dict[str, tuple[float | None, ...]]  # latencies in ms by name, and availability
+    cells: int = 1  # of which one was simulated: counts are its own, what adds up is of all
     scenario: str | None = None
     recovery: tuple[Recovery, ...] = ()  # by event of the scenario
     timeline: Timeline | None = field(default=None, compare=False, repr=False)
@@ -254,6 +269,7 @@ class SimulationResult:
             "engine": self.engine,
             "seed": self.seed,
             "replications": self.replications,
+            **({} if self.cells == 1 else {"cells": self.cells}),
             "requests": self.requests,
             "latency_ms": latency_json(self.latency_ms, self.few),
             "stages": {name: stage.as_json() for name, stage in self.stages.items()},

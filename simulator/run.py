@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import os
 import threading
@@ -12,22 +11,13 @@ from dataclasses import replace
 
 from cases.errors import RunError
 from simulator.control import Progress, check_wall, replicate, window_of
+from simulator.engine import SIMPY, Look, Planes
 from simulator.measure import Recorder
 from simulator.plan import MOST_REPLICATIONS, Engine, Plan
 from simulator.results import Interval, SimulationResult
 from simulator.summary import Totals, summarise
 
 FIRST = 5  # replications, before their spread is looked at
-
-
-def choose_engine(wanted: Engine) -> str:
-    """The request plane to use: `auto` is the compiled one where numba is installed."""
-    compiled = importlib.util.find_spec("numba") is not None
-    if wanted == "compiled" and not compiled:
-        raise RunError("--engine compiled needs numba, which is not installed; use --engine simpy, or install numba")
-    if wanted == "auto":
-        return "compiled" if compiled else "simpy"
-    return wanted
 
 
 def simulate(
@@ -37,15 +27,14 @@ def simulate(
     workers: int | None = None,
     timeline: int | None = None,
 ) -> SimulationResult:
-    """Run all replications of a plan.
+    """Run all replications of a plan, each on the plane that `engine` names at its start.
 
     `timeline`: the step (ns) of the result's timeline; without one it has some dozens of rows, for charts.
     `progress` is told the share of the run that is done (0 to 1) some hundreds of times, from whichever thread; it may
     raise, which ends the run. RunError if the run takes longer than the wall-time limit. The result does not depend on
     `workers`, the number of threads (by default one a core; the reference plane holds the interpreter, so it gets one).
     """
-    chosen = choose_engine(engine)
-    replications = _Replications(plan, chosen, progress, workers, timeline)
+    replications = _Replications(plan, engine, progress, workers, timeline)
     replications.upto(plan.run.replications)
     return replications.summary()
 
@@ -71,7 +60,7 @@ def simulate_until(
     if not 2 <= most <= MOST_REPLICATIONS:
         raise RunError(f"an interval needs from 2 to {MOST_REPLICATIONS:,} replications, not {most:,}")
     percent = next((o.percentile for o in plan.case.objectives if o.percentile is not None), 99.0)
-    replications = _Replications(plan, choose_engine(engine), progress, workers, timeline)
+    replications = _Replications(plan, engine, progress, workers, timeline)
     count, name = min(FIRST, most), f"p{percent:g}"
     while True:
         replications.upto(count)
@@ -95,9 +84,11 @@ def simulate_until(
 class _Replications:
     """The replications of one run, wherever they run."""
 
-    def __init__(self, plan: Plan, engine: str, progress: Progress, workers: int | None, timeline: int | None) -> None:
-        self._plan, self._engine, self._progress, self._timeline = plan, engine, progress, timeline
-        self._threads = 1 if engine == "simpy" else workers or os.cpu_count() or 1
+    def __init__(
+        self, plan: Plan, engine: Engine, progress: Progress, workers: int | None, timeline: int | None
+    ) -> None:
+        self._plan, self._progress, self._timeline = plan, progress, timeline
+        self._planes, self._workers = Planes(engine), workers or os.cpu_count() or 1
         self._started = time.monotonic()
         self._shares: list[float] = []
         self._told = 0.0
@@ -108,22 +99,33 @@ class _Replications:
 
     def upto(self, count: int) -> None:
         """Run those that are missing of the first `count`, here and now or in threads."""
-        missing = range(len(self.recorders), count)
-        self._shares += [0.0] * len(missing)
-        threads = min(self._threads, len(missing))
-        self.recorders += [self._run(r) for r in missing] if threads <= 1 else self._in_threads(missing, threads)
+        self._shares += [0.0] * (count - len(self.recorders))
+        while missing := range(len(self.recorders), count):
+            threads = min(self._workers, len(missing))
+            if threads <= 1 or self._planes.now() == SIMPY:  # which holds the interpreter; the next may be luckier
+                self.recorders.append(self._run(missing[0]))
+            else:
+                self.recorders += self._in_threads(missing, threads)
 
     def summary(self) -> SimulationResult:
         """The result: that of a plan with as many replications as were run."""
         run = replace(self._plan.run, replications=len(self.recorders))
-        return summarise(replace(self._plan, run=run), self._engine, self.recorders, self._totals)
+        return summarise(replace(self._plan, run=run), self._planes.used, self.recorders, self._totals)
 
     def _run(self, replication: int) -> Recorder:
         """One replication, here and now."""
+        recorder = self._planes.run(lambda plane, look: self._replicate(replication, plane, look))
+        with self._lock:
+            self._totals.take(recorder)
+        return recorder
+
+    def _replicate(self, replication: int, plane: str, look: Look) -> Recorder:
+        self._shares[replication] = 0.0
 
         def share(done: float) -> None:
             if self._stop.is_set():
                 raise _StoppedError
+            look(done)
             self._shares[replication] = done
             with self._telling:
                 # What was done is not taken back when more replications are asked for.
@@ -134,11 +136,8 @@ class _Replications:
             check_wall(self._started)
             share(self._shares[replication])
 
-        measured = window_of(self._plan, replication, self._engine, tick)
-        recorder = replicate(self._plan, replication, self._engine, measured, share, tick, step=self._timeline)
-        with self._lock:
-            self._totals.take(recorder)
-        return recorder
+        measured = window_of(self._plan, replication, plane, tick)
+        return replicate(self._plan, replication, plane, measured, share, tick, step=self._timeline)
 
     def _in_threads(self, replications: range, threads: int) -> list[Recorder]:
         """Some of them in threads; the error of the first to fail is raised."""

@@ -48,7 +48,8 @@ R6  time          Events run in the order (time, kind, request, visit). Kinds: f
                   wake (a user has thought). Requests are numbered by arrival, visits by a counter within their
                   request, of which the client's first has 0. What follows at the same instant goes on one agenda,
                   first in first out, emptied before the next event. Every scheduled delay is at least 1 ns. Control
-                  processes act before all request events of their instant.
+                  processes act before all request events of their instant. A timer (time-out, too late, hedge, batch)
+                  of what is over by then is no event.
 R7  second tries  An attempt has one time-out, from its send, for both its copies; the first answer wins. It fails when
                   a copy fails and no other is under way. Then: again after base x 2^(k-1), capped, less a keyed share
                   of `jitter`, if attempts and budget allow; else the fallback, after its time; else the call fails.

@@ -44,17 +44,22 @@ class Totals:
 
     def __init__(self, stages: int) -> None:
         self.waits: Ints = np.zeros((stages, histogram.BINS), dtype=np.int64)
+        self._any = False
 
     def take(self, recorder: Recorder) -> None:
         """Add a replication that is over; it keeps its figures and lets its histograms go."""
         if recorder.tally is not None and recorder.tally.waits.size:
-            self.waits += recorder.tally.waits
+            if self._any:
+                self.waits += recorder.tally.waits
+            else:
+                self.waits = recorder.tally.waits  # nobody else needs it any more, and to add it would touch all of it
+            self._any = True
         recorder.close_histograms()
 
 
 def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder], totals: Totals | None = None) -> SimulationResult:
     """Join the replications; `totals`: their histograms, where they have been taken already."""
-    network, machine = plan.network, plan.network.machine
+    network, machine, cells = plan.network, plan.network.machine, plan.case.cells
     if totals is None:
         totals = Totals(machine.client)
         for recorder in recorders:
@@ -72,7 +77,8 @@ def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder], totals: To
     needed = _replicas_needed(machine, offered_per_s, seen)
     needed = [need and need / _open_share(recorders, s) for s, need in enumerate(needed)]
     strained = _strained(machine, seen)
-    stages = {name: seen[s].needing(needed[s], strained[s]) for s, name in enumerate(network.names)}
+    stages = {n: seen[s].needing(needed[s], strained[s]).of_fleet(cells) for s, n in enumerate(network.names)}
+    offered_per_s *= cells
     meant, problems = _outcomes(plan, recorders)
     return SimulationResult(
         case=plan.case.id,
@@ -96,6 +102,7 @@ def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder], totals: To
         events=sum(r.events for r in recorders),
         offered_per_s=offered_per_s,
         by_replication=figures | {"availability": tuple(r.availability() for r in recorders)},
+        cells=cells,
         scenario=plan.scenario,
         recovery=_recovery(plan, recorders),
         timeline=recorders[0].timeline,
@@ -108,15 +115,17 @@ def _recovery(plan: Plan, recorders: Sequence[Recorder]) -> tuple[Recovery, ...]
 
 
 def _cost(plan: Plan, recorders: Sequence[Recorder]) -> float | None:
-    """USD per hour; where a fleet changes, of the replicas that were paid for within the windows."""
+    """USD per hour, of all cells; where a fleet changes, of the replicas that were paid for within the windows."""
     cost = plan.network.cost_usd_per_hour
+    if cost is None:
+        return None
     paid = [(r.paid_ns, r.closed_at - r.window.start) for r in recorders if r.paid_ns is not None]
-    if cost is None or not paid:
-        return cost
+    if not paid:
+        return cost * plan.case.cells
     for s, (name, stage) in enumerate(zip(plan.network.names, plan.network.machine.stages, strict=False)):
         more = math.fsum(times[s] / time for times, time in paid) / len(paid) - stage.replicas
         cost += more * (plan.case.stage(name).price or 0.0) * 3600
-    return cost
+    return cost * plan.case.cells
 
 
 def few_behind(percent: float, offered: int) -> bool:
@@ -312,7 +321,8 @@ def _outcomes(plan: Plan, recorders: Sequence[Recorder]) -> tuple[dict[str, Outc
 
 def _measures(plan: Plan, recorder: Recorder) -> dict[str, float | None]:
     """What one replication measured, by the names of `cases.outcomes`, in base units."""
-    seconds = (recorder.window.end - recorder.window.start) / SECOND
+    cells = plan.case.cells
+    seconds = (recorder.window.end - recorder.window.start) / SECOND / cells
     cost = _cost(plan, [recorder])
     measures: dict[str, float | None] = {
         "offered_rate": recorder.offered / seconds,
@@ -335,7 +345,7 @@ def _measures(plan: Plan, recorder: Recorder) -> dict[str, float | None]:
     for name, value in (("mean", recorder.mean()), *((p, recorder.percentile(q)) for p, q in PERCENTILES.items())):
         measures[f"latency_{name}"] = None if value is None else value / 1000
     for s, name in enumerate(plan.network.names):
-        stage = _stage([recorder], s)
+        stage = _stage([recorder], s).of_fleet(cells)
         measures |= {
             f"{name}_items": stage.items_mean,
             f"{name}_visits_rate": stage.arrivals_per_s,

@@ -24,7 +24,6 @@ Floats = NDArray[np.float64]
 
 MILLISECOND = 1_000_000
 PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
-SAMPLES_A_ROW = 4  # where no step is stated: a percentile wants requests behind it
 MOST_ROWS = 10_000
 ENDS = tuple(end for end in RequestEnd if end is not RequestEnd.IN_FLIGHT)
 
@@ -111,8 +110,7 @@ def _plain(values: Floats, whole: bool) -> list[int | float | None]:
 class Series:
     """Makes the timeline of a replication.
 
-    A row ends at each multiple of `step` (ns) at which the run is looked at, or every few looks if there is none.
-    `good_within`: the latency (ns) up to which an answer is good.
+    `step`: of its rows (ns), if one is stated; `good_within`: the latency (ns) up to which an answer is good.
     """
 
     def __init__(self, machine: Machine, good_within: int, step: int | None, until: int) -> None:
@@ -125,21 +123,19 @@ class Series:
         self._good_within = good_within
         self._step = step
         self._pending: list[Ended] = []  # ended in the row that is under way
-        self._samples = 0  # of that row
         self._rows: list[_Row] = []
         self._times: list[int] = []
         self._offered: list[int] = []
 
-    def sample(self, now: int, ended: Ended, plane: RequestPlane) -> None:
+    def sample(self, now: int, ended: Ended, plane: RequestPlane, row_ends: bool) -> None:
         """Take in what ended since the last sample."""
         self._pending.append(ended)
-        self._samples += 1
-        if self._samples == SAMPLES_A_ROW if self._step is None else now % self._step == 0:
+        if row_ends:
             self._close(now, plane)
 
     def finish(self, now: int, plane: RequestPlane, names: tuple[str, ...], marks: Sequence[Mark]) -> Timeline | None:
         """The replication is over; None if nobody ever looked."""
-        if self._samples:
+        if self._pending:
             self._close(now, plane)
         if not self._rows:
             return None
@@ -159,18 +155,21 @@ class Series:
 
     def _close(self, now: int, plane: RequestPlane) -> None:
         """A row is full."""
-        ended = Ended(*(np.concatenate(column) for column in zip(*self._pending, strict=True)))
-        self._pending, self._samples = [], 0
+        arrival, end, outcome = (
+            np.concatenate(column)
+            for column in zip(*((e.arrival, e.end, e.outcome) for e in self._pending), strict=True)
+        )
+        self._pending = []
         self._times.append(now)
         self._offered.append(0)
-        self._count_arrivals(ended.arrival)
-        latencies = (ended.end - ended.arrival)[answered(ended)]
+        self._count_arrivals(arrival)
+        latencies = (end - arrival)[answered(outcome)]
         _, busy, staffed = plane.integrals(now)
         self._rows.append(
             _Row(
-                ended=np.bincount(ended.outcome, minlength=len(RequestEnd)).astype(np.int64),
+                ended=np.bincount(outcome, minlength=len(RequestEnd)),
                 good=int(np.count_nonzero(latencies <= self._good_within)),
-                percentiles=[_exact_percentile(latencies, percent) for percent in PERCENTILES.values()],
+                percentiles=_exact_percentiles(latencies),
                 waiting=plane.waiting(),
                 busy=busy,
                 staffed=staffed,
@@ -227,9 +226,9 @@ class _Row(NamedTuple):
     counts: dict[str, Ints]
 
 
-def answered(ended: Ended) -> NDArray[np.bool_]:
-    """Which of them got an answer."""
-    found: NDArray[np.bool_] = (ended.outcome == _COMPLETED) | (ended.outcome == _DEGRADED)
+def answered(outcome: Ints) -> NDArray[np.bool_]:
+    """Which of the requests that ended so got an answer."""
+    found: NDArray[np.bool_] = (outcome == _COMPLETED) | (outcome == _DEGRADED)
     return found
 
 
@@ -241,9 +240,10 @@ def _share(part: Floats, whole: Floats) -> Floats:
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
 
 
-def _exact_percentile(latencies: Ints, percent: float) -> float | None:
-    """Of a few values, in ms, by the same definition as the histogram's."""
+def _exact_percentiles(latencies: Ints) -> list[float | None]:
+    """PERCENTILES of a few values, in ms, by the same definition as the histogram's."""
     if not len(latencies):
-        return None
-    place = histogram.rank(len(latencies), percent)
-    return float(np.partition(latencies, place - 1)[place - 1]) / MILLISECOND
+        return [None] * len(PERCENTILES)
+    places = [histogram.rank(len(latencies), percent) - 1 for percent in PERCENTILES.values()]
+    found: list[float | None] = (np.partition(latencies, places)[places] / MILLISECOND).tolist()
+    return found

@@ -24,8 +24,8 @@ from scipy import special
 from cases.errors import RunError, not_among
 from cases.files import loads
 from simulator.control import Progress, replicate, window_of
+from simulator.engine import settled
 from simulator.plan import Plan, plan
-from simulator.run import choose_engine
 from simulator.summary import summarise
 from simulator.validation.experiments import Experiment, Seen, experiment, experiments
 from simulator.validation.targets import Target, targets
@@ -129,7 +129,7 @@ class _Runs:
 
     def __init__(self, full: bool) -> None:
         self._full = full
-        self._engine = choose_engine("auto")
+        self._engine = settled("auto")
         self.stop = threading.Event()
 
     def of(self, row: Target, pool: ThreadPoolExecutor) -> list[Future[tuple[float, ...]]]:

@@ -20,12 +20,13 @@ from cases.spec import Case
 from simulator.attribution import WORDS, Attribution, Kind, explain
 from simulator.compare import Difference, difference
 from simulator.control import Progress, check_wall, replicate, window_of
+from simulator.engine import Look, Planes
 from simulator.histogram import rank
 from simulator.plan import Engine, Plan
 from simulator.plane import Ended
 from simulator.report import label_of, milliseconds, percent, table
 from simulator.results import SimulationResult
-from simulator.run import choose_engine, simulate
+from simulator.run import simulate
 from simulator.timeline import MILLISECOND
 
 PERCENT = 99.0
@@ -165,7 +166,7 @@ def _a_tenth_more(plan: Plan) -> Sequence[tuple[str, int, int, Plan]]:
         if spec.endless or (spec.balancing is None and spec.person is None):
             continue  # others' systems, and stages that grow by `concurrency`
         path = f"stages.{spec.name}.replicas" if spec.person is None else f"stages.{spec.name}.person.desks"
-        more = -(-11 * spec.fleet // 10)
+        more = -(-11 * spec.fleet // (10 * plan.case.cells)) * plan.case.cells
         case = apply(plan.case, {path: str(more)})
         found.append((spec.name, spec.fleet, more, plan.redesigned(case)))
     return found
@@ -173,30 +174,40 @@ def _a_tenth_more(plan: Plan) -> Sequence[tuple[str, int, int, Plan]]:
 
 def attribution(plan: Plan, engine: Engine = "auto", progress: Progress = lambda _: None) -> Attribution:
     """Where the slowest 1 % of the measured and answered requests of the first replication spent their time."""
-    chosen, started = choose_engine(engine), time.monotonic()
+    started, furthest = time.monotonic(), [0.0]  # what was done is not taken back when it is started over
+
+    def tell(share: float) -> None:
+        check_wall(started)
+        furthest[0] = max(furthest[0], share)
+        progress(furthest[0])
+
+    return Planes(engine).run(lambda plane, look: _attribution(plan, plane, look, tell))
+
+
+def _attribution(plan: Plan, plane: str, look: Look, tell: Progress) -> Attribution:
     share = [0.0]
 
     def tick() -> None:
-        check_wall(started)
-        progress(share[0])
+        look(share[0])
+        tell(share[0])
 
     def half(number: int) -> Callable[[float], None]:
         def told(done: float) -> None:
             share[0] = (number + done) / 2
-            progress(share[0])
+            tick()
 
         return told
 
-    measured = window_of(plan, 0, chosen, tick)
+    measured = window_of(plan, 0, plane, tick)
     offered = measured.last - measured.first
-    first = replicate(plan, 0, chosen, measured, half(0), tick, slowest=offered - rank(offered, PERCENT) + 1)
+    first = replicate(plan, 0, plane, measured, half(0), tick, slowest=offered - rank(offered, PERCENT) + 1)
     assert first.slowest is not None
     if not first.answered:
         raise RunError("no measured request got an answer, so none can be explained; make some of them succeed first")
     slow = _upto(first.slowest.found(), first.answered - rank(first.answered, PERCENT) + 1)
-    second = replicate(plan, 0, chosen, measured, half(1), tick, traced=np.sort(slow.number))
+    second = replicate(plan, 0, plane, measured, half(1), tick, traced=np.sort(slow.number))
     assert second.trace is not None
-    return explain(plan.network.machine, second.trace, slow, slow.number)
+    return explain(plan.network.machine, second.trace, slow, slow.number, plan.world.numbers_changed())
 
 
 def _upto(ended: Ended, count: int) -> Ended:

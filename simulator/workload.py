@@ -13,10 +13,11 @@ import itertools
 import math
 from abc import ABC, abstractmethod
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ Pieces = Iterator[tuple[int, float]]
 
 SECOND = 1_000_000_000
 UNIT = 1 << 32  # parts of a mean gap
-CHUNK = 4096
+CHUNK = 8192  # requests made at once: what is worked on stays in a core's cache
 LATEST_TOTAL = 1 << 62  # parts: two thousand million arrivals
 LATEST = 1 << 61  # ns; no run gets so far, and times stay inside int64
 BURSTS = draws.name_hash("(workload) bursts")  # whose periods they are: no stage can be called so
@@ -51,6 +52,11 @@ class Arrivals(NamedTuple):
     items: Ints  # brought along; -1: drawn
     sessions: Ints  # place among the open sessions, taken again after the session's last keystroke; -1: none
     keystrokes: Ints  # number within the session, from 0; keystroke j supersedes j - 1; -1: none
+
+    def part(self, start: int, end: int) -> Arrivals:
+        """Those at places `start` to `end` (excluded), without copying."""
+        times, keys, *rest = self[1:]
+        return Arrivals(self.first + start, times[start:end], keys[start:end], *(column[start:end] for column in rest))
 
 
 class Source(NamedTuple):
@@ -90,14 +96,31 @@ class Load(ABC):
 
 
 class ArrivalStream:
-    """The arrivals of a load in one replication, chunk by chunk."""
+    """The arrivals of a load in one replication, chunk by chunk; the same however they are cut."""
 
     def __init__(self, load: Load, seed: int, replication: int) -> None:
         self._stream = load.read(Source(seed, replication))
+        self._returned: deque[Arrivals] = deque()
 
     def chunk(self, size: int = CHUNK) -> Arrivals:
         """The next `size` requests."""
-        return self._stream.chunk(size)
+        parts: list[Arrivals] = []
+        while size and self._returned:
+            part = self._returned.popleft()
+            if len(part.times) > size:
+                self._returned.appendleft(part.part(size, len(part.times)))
+                part = part.part(0, size)
+            parts.append(part)
+            size -= len(part.times)
+        if size:
+            parts.append(self._stream.chunk(size))
+        if len(parts) == 1:
+            return parts[0]
+        return Arrivals(parts[0].first, *(np.concatenate(column) for column in list(zip(*parts, strict=True))[1:]))
+
+    def give_back(self, chunks: Sequence[Arrivals]) -> None:
+        """These, the last ones that were read, come again."""
+        self._returned.extendleft(reversed(chunks))
 
 
 # -- at rates ---------------------------------------------------------------------------------------------------------
@@ -284,12 +307,15 @@ class _Inverse:
     def times(self, totals: Ints) -> Ints:
         """The times (ns) of these integrals (parts, ascending; the first not below the last one asked for before)."""
         self._read_to(int(totals[-1]))
+        if totals[0] >= self._knots[-1]:  # one piece for all, as a rule
+            del self._knots[:-1], self._starts[:-1], self._scale[:-1]
+            return self._starts[0] + _whole((totals - self._knots[0]) * self._scale[0])
         knots, starts = np.array(self._knots, dtype=np.int64), np.array(self._starts, dtype=np.int64)
         piece = np.searchsorted(knots, totals, side="right") - 1
-        ahead = (totals - knots[piece]).astype(np.float64) * np.array(self._scale)[piece]
+        ahead = _whole((totals - knots[piece]) * np.array(self._scale)[piece])
         done = int(piece[-1])
         del self._knots[:done], self._starts[:done], self._scale[:done]
-        times: Ints = starts[piece] + np.minimum(ahead, LATEST).astype(np.int64)
+        times: Ints = starts[piece] + ahead
         return times
 
     def _read_to(self, total: int) -> None:
@@ -303,6 +329,12 @@ class _Inverse:
                     self._total += round((after[0] - start) * rate / SECOND * UNIT)
             beyond = after is None or self._total > LATEST_TOTAL or after[0] > LATEST  # no run gets so far
             self._coming = None if beyond else after
+
+
+def _whole(times: NDArray[np.floating[Any]]) -> Ints:
+    """In whole ns, cut so that they fit."""
+    cut: Ints = np.minimum(times, LATEST).astype(np.int64)
+    return cut
 
 
 def _between(pieces: Pieces, start: int, end: int) -> Pieces:

@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 
 import simpy
 
+from cases.cells import in_one_cell, one_cell
 from cases.errors import RunError
 from cases.scenarios import phases
 from cases.spec import Case
 from cases.world_spec import Event, Scenario
+from simulator.acts import Act
 from simulator.autoscaler import Rules, autoscale, rules
 from simulator.effects import ALL, Effects
 from simulator.fleet import LOOK_AGAIN, Fleet
@@ -83,6 +85,10 @@ class World:
         kinds = {"kill", "lose_zone", "deploy"} & {fault.kind for fault in self.faults}
         return bool(self.scaling or kinds or any(change.what == REPLICAS for change in self.changes))
 
+    def numbers_changed(self) -> list[Act]:
+        """The changes of LIVE numbers, for those who read the run's trace."""
+        return [Act(at, what, stage, value) for at, stage, what, value in self.changes if what in LIVE]
+
     def placed(self, machine: Machine) -> Machine:
         """The machine with places for all replicas that may come."""
         stages = [stage._replace(places=n) for stage, n in zip(machine.stages[:-1], self.places, strict=True)]
@@ -90,16 +96,20 @@ class World:
 
 
 def world(case: Case, network: Network, scenario: Scenario | None = None) -> World:
-    """What happens around the requests of a case, in a scenario. RunError if something changes that cannot."""
-    specs = {stage.name: stage for stage in case.stages}
+    """What happens around the requests of a case (of one of its cells), in a scenario.
+
+    RunError if something changes that cannot.
+    """
+    specs = {stage.name: stage for stage in one_cell(case).stages}
     ordered = [specs[name] for name in network.names]
-    events = [] if scenario is None else scenario.events
+    said = [] if scenario is None else scenario.events
+    events = in_one_cell(case, said)
     later = [] if scenario is None else [(nanoseconds(at), resolve(one)) for at, one in phases(case, scenario)]
     networks = [(0, network), *later]
     delays = tuple(nanoseconds(stage.start_delay) for stage in ordered)
     scaling = tuple(rules(s, stage.autoscaling) for s, stage in enumerate(ordered) if stage.autoscaling is not None)
     zones = () if case.zones is None else case.zones.names
-    marks = [_mark(event, network, delays) for event in events]
+    marks = [_mark(label(whole), event, network, delays) for whole, event in zip(said, events, strict=True)]
     return World(
         load=_load(networks),
         changes=tuple(
@@ -309,7 +319,7 @@ def _fault(event: Event, network: Network, zones: tuple[str, ...]) -> Fault:
     )
 
 
-def _mark(event: Event, network: Network, delays: tuple[int, ...]) -> Mark:
+def _mark(words: str, event: Event, network: Network, delays: tuple[int, ...]) -> Mark:
     start, end = nanoseconds(event.at), _until(event)
     if event.kind == "deploy":
         s = network.names.index(str(event.stage))
@@ -319,7 +329,7 @@ def _mark(event: Event, network: Network, delays: tuple[int, ...]) -> Mark:
         end = start
     if end < NEVER:
         end += max((delays[s] for s in _started_after(event, network)), default=0)
-    return Mark(label(event), start, end)
+    return Mark(words, start, end)
 
 
 def _started_after(event: Event, network: Network) -> list[int]:

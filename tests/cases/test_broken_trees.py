@@ -20,6 +20,9 @@ ODD: list[Any] = [
 ]  # fmt: skip
 
 
+TURNED = ("designs", "knobs")  # each is tried out whenever a tree is read; left out where a thousand trees are
+
+
 def ways(node: Any, way: WAY = ()) -> Iterator[WAY]:
     yield way
     for step in node if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else ():
@@ -40,12 +43,12 @@ def replaced(node: Any, way: WAY, value: Any) -> Any:
 
 def tried(tree: Any) -> bool:
     """Whether it is a case; whatever is said of it is fit for a terminal."""
-    started, said = time.perf_counter(), ""
+    started, said = time.process_time(), ""
     try:
         build(tree)
     except CaseError as error:
         said = str(error)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert all(line.isprintable() and len(line) < 700 for line in said.splitlines())
     return not said
 
@@ -54,17 +57,21 @@ def tried(tree: Any) -> bool:
 @pytest.mark.parametrize("name", ["everything_simulated_today", "request_path"])
 def test_every_value_replaced(name: str, odd: Any) -> None:
     tree = files.load(HERE / "good" / f"{name}.yaml").tree
-    if name == "request_path":  # every design and knob is tried out for each of a thousand trees otherwise
-        tree = {key: value for key, value in tree.items() if key not in ("designs", "knobs")}
+    if name == "request_path":
+        tree = {key: value for key, value in tree.items() if key not in TURNED}
     found = [tried(replaced(tree, way, odd)) for way in ways(tree) if way]
     assert len(found) > 140
     assert found.count(False) > 30  # most places hold what is checked
 
 
-def test_every_value_of_the_catalogue_left_out() -> None:
-    for path in files.catalog().values():
-        tree = files.load(path).tree
-        assert {tried(replaced(tree, way, None)) for way in ways(tree) if way and len(way) < 4} == {True, False}
+@pytest.mark.parametrize("name", files.catalog())
+def test_every_value_of_the_catalogue_left_out(name: str) -> None:
+    tree = files.load(files.catalog()[name]).tree
+    some = [way for way in ways(tree) if way and len(way) < 4]
+    turned = [way for way in some if way[0] in TURNED]
+    fixed = {key: value for key, value in tree.items() if key not in TURNED}
+    assert {tried(replaced(tree, way, None)) for way in turned} == {True, False}
+    assert {tried(replaced(fixed, way, None)) for way in some if way not in turned} == {True, False}
 
 
 @pytest.mark.parametrize("tree", ["", "text", [], ["a"], {}, {"format": "1"}])

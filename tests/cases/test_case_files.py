@@ -115,9 +115,9 @@ def test_no_text_gets_past_the_reader_but_as_a_case_error(text: str) -> None:
     ],
 )
 def test_limits_hold_at_once(text: str, message: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert refused(text) == message
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_text_that_no_file_could_hold() -> None:

@@ -82,7 +82,7 @@ def test_the_example_without_what_comes_later() -> None:
     assert (case.stage("similar").required, case.stage("similar").late_after) == (False, 0.025)
 
 
-TOP = ["cells", "lanes", "walkthrough"]
+TOP = ["lanes", "walkthrough"]
 
 
 def later_keys(*place: str) -> set[str]:

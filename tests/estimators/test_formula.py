@@ -278,9 +278,9 @@ def test_no_text_is_run_anywhere() -> None:
     ],
 )
 def test_bounds(text: str, says: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert says in refused(text)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_within_the_bounds() -> None:
@@ -291,14 +291,14 @@ def test_within_the_bounds() -> None:
 @settings(derandomize=True, deadline=None, max_examples=400)
 @given(st.one_of(st.text(max_size=100), st.text("0123456789.,eE+-*/^() abxMkB%$_sminax", max_size=60)))
 def test_any_text_is_a_formula_or_one_error(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         formula = parse(text)
         formula.dimension(dict.fromkeys(formula.names, PLAIN))
         assert math.isfinite(formula.value(dict.fromkeys(formula.names, 2.0)))
     except FormulaError as error:
         assert "\n" not in str(error)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 LEAF = st.one_of(

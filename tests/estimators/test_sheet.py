@@ -240,13 +240,13 @@ def test_an_interval_that_cannot_be_says_why() -> None:
 
 
 def test_many_names_are_refused_at_once() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     found = sheet({}, {f"n{place}": f"n{place + 1} * 2" for place in range(10_000)}).problems()
     assert len(found) == 1
     assert f"at most {MAX_NAMES:,}" in found[0][1]
     unknown = sheet({}, {f"n{place}": f"unknown{place}" for place in range(MAX_NAMES)})
     assert len(unknown.problems()) == MAX_NAMES
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
 
 
 def test_a_long_chain_is_no_recursion() -> None:

@@ -286,7 +286,7 @@ def test_what_is_printed_reads_back(number: float, negative: bool, unit: str) ->
 @settings(derandomize=True, deadline=None, max_examples=300)
 @given(st.one_of(st.text(max_size=80), st.text("0123456789.,eE+-_ $%/*^()kMsBmd to", max_size=40)))
 def test_any_text_is_a_value_or_one_error(text: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         value = UNITS.value(text)
     except FormulaError as error:
@@ -294,7 +294,7 @@ def test_any_text_is_a_value_or_one_error(text: str) -> None:
     else:
         for end in (value.low, value.high) if isinstance(value, Range) else (value,):
             assert math.isfinite(end.value)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_one_noun_is_not_another() -> None:

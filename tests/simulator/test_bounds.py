@@ -23,7 +23,8 @@ def too_small(*arguments):
     return state._replace(agenda=state.agenda[:2].copy())
 
 kernel_state.state = too_small
-plane_of("compiled", machine([StageSpec()] * 3), Load([], times=[1]).stream())[1].advance(10)
+built = machine([StageSpec()] * 3)
+plane_of("compiled", built, Load([], times=[1]).stream(built))[1].advance(10)
 """
 
 

@@ -24,7 +24,7 @@ from machines import (
 )
 from random_machines import coarse_loads, loads, machines
 
-from simulator import requests_compiled, requests_simpy
+from simulator import kernel_state, requests_compiled, requests_simpy
 from simulator.machine import (
     CANCEL_NONE,
     CANCEL_RUNNING,
@@ -35,6 +35,7 @@ from simulator.machine import (
     MILLION,
     RANDOM,
     ROUND_ROBIN,
+    SHARED,
     Machine,
 )
 from simulator.plane import EventLimitReachedError, StageTally
@@ -56,6 +57,44 @@ def test_r11_parity(built: Machine, load: Load) -> None:
 def test_r11_parity_when_everything_happens_at_once(built: Machine, load: Load) -> None:
     """On a coarse clock most events share their instant with others, so that only a stated order (R6) can agree."""
     assert_same(*(run(engine, built, load) for engine in ENGINES))
+
+
+@given(machines(TICK, coarse=True), coarse_loads(TICK))
+@settings(derandomize=True, max_examples=150, deadline=None)
+def test_r11_parity_of_the_tree_of_the_least_outstanding(built: Machine, load: Load) -> None:
+    """The kernel looks at all of a few replicas and asks a tree of many; here of few, too, for more of them to tie."""
+    own = [stage.balancing not in (SHARED, LEAST_OUTSTANDING) for stage in built.stages]
+    stages = [s._replace(balancing=LEAST_OUTSTANDING) if o else s for s, o in zip(built.stages, own, strict=True)]
+    built = built._replace(stages=tuple(stages))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel_state, "WALKED", 1)
+        assert_same(*(run(engine, built, load) for engine in ENGINES))
+
+
+def test_a_tree_of_many_replicas_that_come_and_go() -> None:
+    spec = StageSpec(replicas=40, places=70, balancing=LEAST_OUTSTANDING, floor=9 * MS, table=EXPONENTIAL)
+    kinds = {"kill": range(0, 30, 3), "start": range(35, 60), "drain": range(10, 50, 4), "slow": range(20, 30)}
+    acts = [
+        Act((100 + 7 * place) * MS, what, 0, 3.0, place) for what, places in kinds.items() for place in places
+    ]  # fmt: skip
+    built = machine([spec])
+    load = Load([1_000 * MS], profile=Profile.constant(4_000.0), acts=acts)
+    seen = [run(engine, built, load) for engine in ENGINES]
+    assert_same(*seen)
+    assert len(set(seen[0].trace[:, Visit._fields.index("replica")].tolist())) > 55
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_r6_a_timer_of_what_is_over_is_no_event(engine: str) -> None:
+    """Time-outs, hedges and lateness that nobody comes to need, and a batch that is full before it is due."""
+    spec = StageSpec(
+        concurrency=2, floor=MS, timeout=50 * MS, hedge_after=30 * MS, required=False, late_after=20 * MS,
+        batch_size=2, batch_wait=10 * MS,
+    )  # fmt: skip
+    built = machine([spec, StageSpec(after=(0,))], ClientSpec(timeout=90 * MS))
+    seen = run(engine, built, Load([200 * MS], times=[0, 0, 5 * MS, 5 * MS]))
+    arrivals, batches, followers = 4, 2, 4
+    assert seen.looks[-1][1] == arrivals + batches + followers
 
 
 def test_the_coarse_clock_makes_ties() -> None:

@@ -14,7 +14,7 @@ from cases.cli import Commands
 from cases.errors import RunError
 from cases.files import load
 from simulator.arrivals import command
-from simulator.plan import Plan, plan, window
+from simulator.plan import Plan, Window, plan, window
 from simulator.run import simulate
 from simulator.workload import SECOND, ArrivalStream, Replay
 
@@ -56,7 +56,7 @@ def test_a_window_in_time_or_of_a_number_of_requests(workload: str) -> None:
     planned = of(workload, requests=20)
     assert planned.run.span is None
     measured = window(planned.load, planned.run, 0)
-    assert measured == (2, 22, times[2], times[22])
+    assert measured == Window(2, 22, times[2], times[22])
     assert planned.event_limit(measured) > 100
 
 

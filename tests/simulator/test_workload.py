@@ -100,6 +100,21 @@ def test_arrival_n_is_the_same_however_the_stream_is_cut(load: Load, sizes: list
     assert len(set(whole.keys.tolist())) == sum(sizes)
 
 
+@pytest.mark.parametrize("load", LOADS.values(), ids=LOADS)
+@given(st.lists(st.integers(1, 400), min_size=1, max_size=5), st.lists(st.integers(1, 400), min_size=1, max_size=12))
+@settings(derandomize=True, max_examples=25, deadline=None)
+def test_what_was_read_ahead_and_given_back_comes_again(load: Load, ahead: list[int], sizes: list[int]) -> None:
+    whole = ArrivalStream(load, 1, 3).chunk(sum(sizes))
+    stream = ArrivalStream(load, 1, 3)
+    stream.give_back([stream.chunk(size) for size in ahead])
+    parts = [stream.chunk(size) for size in sizes]
+    assert [p.first for p in parts] == [0, *np.cumsum(sizes)[:-1].tolist()]
+    for column in Arrivals._fields[1:]:
+        joined = np.concatenate([getattr(p, column) for p in parts])
+        assert joined.tolist() == getattr(whole, column).tolist()
+        assert joined.dtype == (np.uint64 if column == "keys" else np.int64)
+
+
 @given(
     st.lists(st.tuples(st.integers(1, 10**10), st.sampled_from([0.0, 1e-3, 1.0, 333.3, 1e7])), min_size=1, max_size=6),
     st.integers(0, 1000),
