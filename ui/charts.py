@@ -1,12 +1,17 @@
-"""The one module that makes figures. Drawn in place with Plotly.react, so that nothing blinks when a knob moves."""
+"""The one module that makes figures. Drawn in place with Plotly.react, so that nothing blinks when a knob moves.
+
+A figure is what plotly.js takes, as a plain dict: plotly's Python classes would check it against their schema, which
+takes a third of the time of a rerun of the page.
+"""
 
 from __future__ import annotations
 
 import html
+import json
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from cases.spec import Case
@@ -33,6 +38,7 @@ RATES = {"offered": ("#8a8f98", 1.5, "dot"), "goodput": ("#1f9d6b", 2.2, "solid"
 RATE_WORDS = {"offered": "offered", "goodput": "answered in time"}
 HEIGHT = 290
 ROW = 30  # of a bar
+TRANSPARENT = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "showlegend": True}
 
 _component = st.components.v2.component(
     "stagecraft_chart",
@@ -43,17 +49,25 @@ _component = st.components.v2.component(
 )
 
 
-def chart(key: str, figure: go.Figure, description: str, stale: bool) -> None:
+class Figure(NamedTuple):
+    """Traces and layout, as plotly.js takes them."""
+
+    data: list[dict[str, Any]]
+    layout: dict[str, Any]
+
+    def add_line(self, x: list[float], y: list[Any], name: str, line: dict[str, Any], **more: Any) -> None:
+        """A line over numbers; a gap where there is none."""
+        self.data.append({"type": "scatter", "mode": "lines", "x": x, "y": y, "name": name, "line": line, **more})
+
+
+def chart(key: str, figure: Figure, description: str) -> None:
     """Put a figure on the page under a key that stays."""
-    height = int(figure.layout.height)
-    _component(
-        key=key,
-        data={"figure": figure.to_json(), "description": description, "height": height, "stale": stale},
-        height=height,
-    )
+    height = figure.layout["height"]
+    drawn = json.dumps(figure._asdict(), allow_nan=False)
+    _component(key=key, data={"figure": drawn, "description": description, "height": height}, height=height)
 
 
-def latency_figure(result: SimulationResult, baseline: SimulationResult | None) -> go.Figure:
+def latency_figure(result: SimulationResult, baseline: SimulationResult | None) -> Figure:
     """Percentiles of the requests answered in each moment of the first replication, with the objective."""
     figure = _figure("latency", log=True)
     timeline = result.timeline
@@ -66,11 +80,11 @@ def latency_figure(result: SimulationResult, baseline: SimulationResult | None) 
         name = f"{objective.name.removeprefix('latency ')} objective"
         ends = [0.0, max(float(timeline.times[-1]) / SECOND, 0.0)] if timeline is not None else [0.0, 1.0]
         line = {"color": "#8a8f98", "width": 1.5, "dash": "dash"}
-        figure.add_scatter(x=ends, y=[objective.target] * 2, name=name, mode="lines", line=line, hoverinfo="skip")
+        figure.add_line(ends, [objective.target] * 2, name, line, hoverinfo="skip")
     return figure if timeline is None else _marked(figure, timeline)
 
 
-def queue_figure(case: Case, result: SimulationResult) -> go.Figure:
+def queue_figure(case: Case, result: SimulationResult) -> Figure:
     """Visits waiting at the stages with the longest queues, over the first replication."""
     figure = _figure("visits waiting", log=False)
     timeline = result.timeline
@@ -80,13 +94,11 @@ def queue_figure(case: Case, result: SimulationResult) -> go.Figure:
     for colour, s in zip(STAGES, longest, strict=False):
         name = label_of(case, timeline.names[s])
         seconds = (timeline.times / SECOND).tolist()
-        figure.add_scatter(
-            x=seconds, y=timeline.waiting[:, s].tolist(), name=name, mode="lines", line={"color": colour, "width": 1.8}
-        )
+        figure.add_line(seconds, timeline.waiting[:, s].tolist(), name, {"color": colour, "width": 1.8})
     return _marked(figure, timeline)
 
 
-def goodput_figure(result: SimulationResult) -> go.Figure | None:
+def goodput_figure(result: SimulationResult) -> Figure | None:
     """Requests a second that come, and that are answered well; None where nothing happens."""
     timeline = result.timeline
     if timeline is None or not timeline.marks:
@@ -97,11 +109,11 @@ def goodput_figure(result: SimulationResult) -> go.Figure | None:
     for name, (colour, width, dash) in RATES.items():
         rate = (timeline.measures[name] / lengths).tolist()
         line = {"color": colour, "width": width, "dash": dash}
-        figure.add_scatter(x=seconds.tolist(), y=rate, name=RATE_WORDS[name], mode="lines", line=line)
+        figure.add_line(seconds.tolist(), rate, RATE_WORDS[name], line)
     return _marked(figure, timeline)
 
 
-def replica_figure(case: Case, result: SimulationResult) -> go.Figure | None:
+def replica_figure(case: Case, result: SimulationResult) -> Figure | None:
     """Replicas in service of the stages where they come and go; None where they do not."""
     timeline = result.timeline
     if timeline is None or not timeline.moving:
@@ -111,91 +123,78 @@ def replica_figure(case: Case, result: SimulationResult) -> go.Figure | None:
     for colour, s in zip(STAGES, timeline.moving, strict=False):
         line = {"color": colour, "width": 1.8, "shape": "vh"}
         name = label_of(case, timeline.names[s])
-        figure.add_scatter(x=seconds, y=timeline.replicas[:, s].tolist(), name=name, mode="lines", line=line)
+        figure.add_line(seconds, timeline.replicas[:, s].tolist(), name, line)
     return _marked(figure, timeline)
 
 
-def _marked(figure: go.Figure, timeline: Timeline) -> go.Figure:
+def _marked(figure: Figure, timeline: Timeline) -> Figure:
     """With a band for each event of the scenario, a line for one that is over at once."""
     last = float(timeline.times[-1]) / SECOND
+    shapes, words = [], []
     for label, start, end in timeline.marks:
         begin, until = start / SECOND, min(end / SECOND, last)
         if begin < last:
-            band = {"fillcolor": "#c2185b", "opacity": 0.12, "layer": "below", "line": {"width": 1, "color": "#c2185b"}}
-            figure.add_vrect(x0=begin, x1=until, **band)
+            place = {"type": "rect", "x0": begin, "x1": until, "y0": 0, "y1": 1, "xref": "x", "yref": "y domain"}
+            line = {"width": 1, "color": "#c2185b"}
+            shapes.append({**place, "fillcolor": "#c2185b", "opacity": 0.12, "layer": "below", "line": line})
             # The words stand over the band, and go with the series in what a screen reader is told.
-            figure.add_annotation(
-                x=begin, y=0.98, yref="paper", yanchor="top", xanchor="left", text=html.escape(label), showarrow=False,
-                font={"size": 11},
-            )  # fmt: skip
+            place = {"x": begin, "xanchor": "left", "y": 0.98, "yref": "paper", "yanchor": "top"}
+            words.append({**place, "text": html.escape(label), "showarrow": False, "font": {"size": 11}})
+    figure.layout.update(shapes=shapes, annotations=words)
     return figure
 
 
-def why_figure(parts: list[tuple[str, str, float]]) -> go.Figure:
+def why_figure(parts: list[tuple[str, str, float]]) -> Figure:
     """Shares of the slowest requests' time: a bar for each stage, a piece for each kind of time."""
     stages = list(dict.fromkeys(stage for stage, _, _ in parts))
-    figure = go.Figure()
-    for kind, (colour, pattern) in KINDS.items():
+    bars = []
+    for kind, (colour, shape) in KINDS.items():
         mine = [(stage, share) for stage, one, share in parts if one == kind]
         if mine:
-            figure.add_bar(
-                y=[stage for stage, _ in mine],
-                x=[share for _, share in mine],
-                name=kind,
-                orientation="h",
-                marker={
-                    "color": colour,
-                    "line": {"width": 0},
-                    "pattern": {
-                        "shape": pattern,
-                        "fillmode": "overlay",
-                        "fgcolor": "#ffffff",
-                        "size": 7,
-                        "solidity": 0.25,
-                    },
-                },
-                hovertemplate=f"%{{y}}: {kind} %{{x:.1%}}<extra></extra>",
+            pattern = {"shape": shape, "fillmode": "overlay", "fgcolor": "#ffffff", "size": 7, "solidity": 0.25}
+            bars.append(
+                {
+                    "type": "bar",
+                    "orientation": "h",
+                    "y": [stage for stage, _ in mine],
+                    "x": [share for _, share in mine],
+                    "name": kind,
+                    "marker": {"color": colour, "line": {"width": 0}, "pattern": pattern},
+                    "hovertemplate": f"%{{y}}: {kind} %{{x:.1%}}<extra></extra>",
+                }
             )
-    figure.update_layout(
-        template=None,
-        barmode="stack",
-        bargap=0.3,
-        height=90 + ROW * len(stages),
-        margin={"l": 8, "r": 12, "t": 30, "b": 40},
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
-        xaxis={"title": {"text": "share of the slowest requests' time"}, "tickformat": ".0%", "zeroline": False},
-        yaxis={"autorange": "reversed", "categoryorder": "array", "categoryarray": stages, "automargin": True},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        showlegend=True,
-    )
-    return figure
+    layout = {
+        "barmode": "stack",
+        "bargap": 0.3,
+        "height": 90 + ROW * len(stages),
+        "margin": {"l": 8, "r": 12, "t": 30, "b": 40},
+        "legend": {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
+        "xaxis": {"title": {"text": "share of the slowest requests' time"}, "tickformat": ".0%", "zeroline": False},
+        "yaxis": {"autorange": "reversed", "categoryorder": "array", "categoryarray": stages, "automargin": True},
+    }
+    return Figure(bars, layout | TRANSPARENT)
 
 
-def _line(figure: go.Figure, timeline: Timeline, percentile: str, name: str, line: dict[str, object]) -> None:
+def _line(figure: Figure, timeline: Timeline, percentile: str, name: str, line: dict[str, object]) -> None:
     seconds = (timeline.times / SECOND).tolist()
-    figure.add_scatter(x=seconds, y=timeline.percentiles[percentile], name=name, mode="lines", line=line)
+    figure.add_line(seconds, timeline.percentiles[percentile], name, line)
 
 
 def _latency_objectives(result: SimulationResult) -> list[ObjectiveResult]:
     return [objective for objective in result.objectives if objective.name.startswith("latency")]
 
 
-def _figure(unit: str, log: bool) -> go.Figure:
-    figure = go.Figure()
-    figure.update_layout(
-        template=None,
-        height=HEIGHT,
-        margin={"l": 58, "r": 12, "t": 46, "b": 40},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
-        hovermode="x unified",
-        xaxis={"title": {"text": "simulated time, s"}, "zeroline": False},
-        yaxis={"title": {"text": unit}, "type": "log" if log else "linear", "rangemode": "tozero", "zeroline": False},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        showlegend=True,
-    )
+def _figure(unit: str, log: bool) -> Figure:
+    yaxis: dict[str, Any] = {"title": {"text": unit}, "type": "linear", "rangemode": "tozero", "zeroline": False}
     if log:
         ticks = [mantissa * 10.0**power for power in range(-3, 7) for mantissa in (1, 1.5, 2, 3, 5, 7)]
-        figure.update_yaxes(tickvals=ticks, ticktext=[milliseconds(tick) for tick in ticks])
-    return figure
+        yaxis |= {"type": "log", "tickvals": ticks, "ticktext": [milliseconds(tick) for tick in ticks]}
+    layout = {
+        "height": HEIGHT,
+        "margin": {"l": 58, "r": 12, "t": 46, "b": 40},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
+        "hovermode": "x unified",
+        "xaxis": {"title": {"text": "simulated time, s"}, "zeroline": False},
+        "yaxis": yaxis,
+    }
+    return Figure([], layout | TRANSPARENT)

@@ -24,15 +24,13 @@ _component = st.components.v2.component(
 )
 
 
-def diagram(
-    case: Case, result: SimulationResult, baseline: SimulationResult | None, changed: set[str], stale: bool
-) -> None:
+def diagram(case: Case, result: SimulationResult, baseline: SimulationResult | None, changed: set[str]) -> None:
     """Draw it. `changed` names the stages that differ from the case as written."""
-    _component(key="diagram", data=picture(case, result, baseline, changed, stale))
+    _component(key="diagram", data=picture(case, result, baseline, changed))
 
 
 def picture(
-    case: Case, result: SimulationResult, baseline: SimulationResult | None, changed: set[str], stale: bool
+    case: Case, result: SimulationResult, baseline: SimulationResult | None, changed: set[str]
 ) -> dict[str, Any]:
     """What the drawing script needs; all texts are set as text, never as markup."""
     drawn = layout(case)
@@ -67,7 +65,6 @@ def picture(
         "nodes": {name: {**node, "said": said[name]} for name, node in nodes.items()},
         "lines": lines,
         "summary": " ".join(["Request path.", *said.values(), *(f"{words}." for words in calls)]),
-        "stale": stale,
     }
 
 

@@ -24,7 +24,7 @@ def page() -> None:
         answer = st.container()
         controls, sheet = st.container(key="board").columns([1, 3.3], gap="medium")
         with controls:
-            knob_sliders(case, prefix="assumptions.")
+            knob_sliders(case, baseline, prefix="assumptions.")
             what_changed(case, baseline)
         with answer:
             _claims(

@@ -34,37 +34,43 @@ def page() -> None:
     """The page, top to bottom: the answer first, then the picture, then the details."""
     state.begin("explore")
     baseline = state.baseline()
-    header(baseline, happens=True)
     try:
         case = state.current()
     except StagecraftError as error:
+        header(baseline, happens=True)
         st.error(f"This design cannot be built. {error}", icon=":material/warning:")
         with st.container(width=420):
             what_changed(baseline, baseline)
         state.end()
         return
-    scenario = state.session().chosen.scenario
-    before = view(baseline, "baseline")
-    if case is baseline and scenario is None:
-        forget("design")
-        now = before
-    else:
-        now = view(case, "design", scenario)
+    before, now = _begun(baseline, case)
+    header(baseline, happens=True)
     answer = st.container(key="answer")
     _links(baseline)
     controls, picture = st.container(key="board").columns([1, 3.3], gap="medium")
     with controls:
-        knob_sliders(case)
+        knob_sliders(case, baseline)
         what_changed(case, baseline)
+    before, now = before.awaited(), now.awaited()
     shown = _shown(case, now)
     with answer:
         _answer(shown, now)
     if shown is not None:
-        with picture:
+        with picture, st.container(key="results"):
             _picture(*shown, baseline, before.result, stale=now.result is None)
     else:
         forget(WHY)
     state.end()
+
+
+def _begun(baseline: Case, case: Case) -> tuple[View[SimulationResult], View[SimulationResult]]:
+    """The runs of the case as written and of this design: under way while the page is put together."""
+    scenario = state.session().chosen.scenario
+    before = view(baseline, "baseline")
+    if case is baseline and scenario is None:
+        forget("design")
+        return before, before
+    return before, view(case, "design", scenario)
 
 
 def _shown(case: Case, now: View[SimulationResult]) -> tuple[Case, SimulationResult] | None:
@@ -134,13 +140,9 @@ def _waiting(job: Job[SimulationResult], has_results: bool) -> None:
     """Progress of a run that takes longer; the page comes again when it has ended."""
     if job.done.is_set():
         st.rerun()
-    below = (
-        "the results below are from the previous design"
-        if has_results
-        else "a first start takes some seconds to compile"
-    )
+    below = "the results below are from the previous design" if has_results else "the first results are on their way"
     st.progress(min(job.share, 1.0), text=f"Simulating … {job.share:.0%}: {below}")
-    st.html("<style>.st-key-figures, [class*=st-key-table] { opacity: 0.55; }</style>")
+    st.html("<style>.st-key-results { opacity: 0.55; }</style>")  # so nothing of them is drawn anew
 
 
 def _picture(
@@ -158,7 +160,7 @@ def _picture(
         )
     differs = baseline is not None and baseline.key != result.key
     stages = {path.split(".")[1] for path in state.changes(state.session().chosen) if path.startswith("stages.")}
-    diagram(case, result, baseline if differs else None, stages, stale)
+    diagram(case, result, baseline if differs else None, stages)
     st.caption(legend(case))
     if said := tables.ends(result):
         st.markdown(said)
@@ -166,16 +168,12 @@ def _picture(
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Latency over time**")
-        chart(
-            "latency",
-            latency_figure(result, baseline if differs else None),
-            "Latency percentiles over simulated time",
-            stale,
-        )
+        lines = latency_figure(result, baseline if differs else None)
+        chart("latency", lines, "Latency percentiles over simulated time")
     with right:
         st.markdown("**Queues over time**")
-        chart("queues", queue_figure(case, result), "Visits waiting by stage over simulated time", stale)
-    _over_time(case, result, stale)
+        chart("queues", queue_figure(case, result), "Visits waiting by stage over simulated time")
+    _over_time(case, result)
     tables.latencies(case, result)
     tables.meaning(case, result, written, baseline)
     with st.expander("Stages as a table"):
@@ -184,18 +182,18 @@ def _picture(
         st.markdown(LIMITS)
 
 
-def _over_time(case: Case, result: SimulationResult, stale: bool) -> None:
+def _over_time(case: Case, result: SimulationResult) -> None:
     """What comes and what is answered well, and the replicas, where something happens to them."""
     goodput, replicas = goodput_figure(result), replica_figure(case, result)
     left, right = st.columns(2, gap="medium")
     if goodput is not None:
         with left:
             st.markdown("**Requests over time**")
-            chart("goodput", goodput, "Requests offered and answered in time, over simulated time", stale)
+            chart("goodput", goodput, "Requests offered and answered in time, over simulated time")
     if replicas is not None:
         with right:
             st.markdown("**Replicas over time**")
-            chart("replicas", replicas, "Replicas in service by stage over simulated time", stale)
+            chart("replicas", replicas, "Replicas in service by stage over simulated time")
 
 
 def _colour(figure: Figure) -> Literal["off", "inverse", "normal"]:

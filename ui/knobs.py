@@ -10,16 +10,16 @@ from cases.spec import Case, Knob
 from ui import state
 
 
-def knob_sliders(case: Case, prefix: str = "") -> None:
+def knob_sliders(case: Case, baseline: Case, prefix: str = "") -> None:
     """A slider or a choice for each knob whose path begins with `prefix`."""
     for knob in case.knobs:
         if knob.path.startswith(prefix):
-            _knob(case, knob)
+            _knob(case, baseline, knob)
 
 
-def _knob(case: Case, knob: Knob) -> None:
+def _knob(case: Case, baseline: Case, knob: Knob) -> None:
     try:
-        label, texts, current = stops(case, knob, state.baseline())
+        label, texts, current = stops(case, knob, baseline)
     except StagecraftError as error:
         st.error(f"{knob.label or knob.path}: {error}", icon=":material/warning:")
         return

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from ui.engine import engine_line
+
 HERE = Path(__file__).parent
 
 # A file, not a material icon: Streamlit would fetch that from another host.
@@ -17,4 +19,5 @@ page = st.navigation(
     ],
     position="top",
 )
+engine_line()
 page.run()

@@ -1,7 +1,8 @@
 """Runs beside the page: a thread for each, so that a simulation never freezes what one looks at.
 
-A result is named by its plan's key and shared by all sessions. A page waits a moment for a run; if it takes longer,
-the page shows what it has, says whose that is, and asks again. A newer run of the same session cancels the older.
+A result is named by its plan's key and shared by all sessions. A page begins its runs, puts together what does not
+depend on them, and waits a moment; if a run takes longer, the page shows what it has, says whose that is, and asks
+again. A newer run of the same session cancels the older.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from cases import files
 from cases.errors import StagecraftError
 from cases.spec import Case
 from simulator.control import Progress
+from simulator.engine import load_when_ready
 from simulator.plan import plan
 from simulator.results import SimulationResult
 from simulator.run import simulate
@@ -124,52 +126,65 @@ def explanations() -> Runs:
 
 
 def warm_up() -> None:
-    """Load (on a machine's first start, compile) the simulator before anybody asks for a run."""
+    """Load the simulator before anybody asks for a run; on a machine's first start it is compiled meanwhile, beside."""
     small = plan(files.load(files.catalog()[state.FIRST_CASE]), requests=10, replications=1)
-    threading.Thread(target=simulate, args=(small,), name="warm-up", daemon=True).start()
+
+    def work() -> None:
+        simulate(small)
+        load_when_ready()
+
+    threading.Thread(target=work, name="warm-up", daemon=True).start()
 
 
 class View(Generic[T]):
-    """What a page knows about a run: its result, or the job, or what went wrong."""
+    """What a page knows about the run in a slot of its session: its result, or the job, or what went wrong."""
 
-    def __init__(self, result: T | None = None, job: Job[T] | None = None, error: str | None = None) -> None:
+    def __init__(self, slot: str, result: T | None = None, job: Job[T] | None = None, error: str | None = None) -> None:
+        self.slot = slot
         self.result = result
         self.job = job
         self.error = error
 
+    def awaited(self) -> View[T]:
+        """What is known after a moment's patience."""
+        job = self.job
+        if job is None:
+            return self
+        job.done.wait(PATIENCE)
+        if not job.done.is_set() or job.given_up:
+            return self
+        forget(self.slot)
+        return View(self.slot, job.result, error=job.error)
+
 
 def view(case: Case, slot: str, scenario: str | None = None) -> View[SimulationResult]:
-    """The run of a case; `slot` tells the runs of a session apart (a newer one of a slot cancels the older)."""
+    """The run of a case, begun; `slot` tells the runs of a session apart (a newer one of a slot cancels the older)."""
     try:
         planned = plan(case, scenario=scenario)
     except StagecraftError as error:
-        return View(error=str(error))
-    return _awaited(simulations(), slot, planned.key, lambda progress: simulate(planned, progress=progress))
+        return View(slot, error=str(error))
+    return _begun(simulations(), slot, planned.key, lambda progress: simulate(planned, progress=progress))
 
 
 def explanation(case: Case, result: SimulationResult) -> View[Why]:
     """Why p99 is high in this result of a case."""
     planned = plan(case, scenario=result.scenario)
     assert planned.key == result.key, "the result is of another design"
-    return _awaited(explanations(), WHY, planned.key, lambda progress: why(planned, result, progress=progress))
+    return _begun(explanations(), WHY, planned.key, lambda progress: why(planned, result, progress=progress)).awaited()
 
 
-def _awaited(pool: Runs, slot: str, key: str, work: Work[T]) -> View[T]:
+def _begun(pool: Runs, slot: str, key: str, work: Work[T]) -> View[T]:
     """The result of this name, else the job; begun if nobody in this session has."""
     jobs: dict[str, Job[Any]] = st.session_state.setdefault("jobs", {})
     result = pool.known(key)
     if result is not None:
         forget(slot)
-        return View(result)
+        return View(slot, result)
     job = jobs.get(slot)
     if job is None or job.key != key or job.given_up:
         forget(slot)
         job = jobs[slot] = pool.start(key, work)
-    job.done.wait(PATIENCE)
-    if not job.done.is_set() or job.given_up:
-        return View(job=job)
-    forget(slot)
-    return View(job.result, error=job.error)
+    return View(slot, job=job)
 
 
 def forget(slot: str) -> None:

@@ -74,7 +74,7 @@ def _answer(case: Case, found: Why) -> None:
     labels = {stage: _label(case, stage) for stage, _, _ in parts}
     said = ", ".join(f"{labels[stage]} {WORDS[kind]} {percent(share)}" for stage, kind, share in parts)
     figure = why_figure([(labels[stage], WORDS[kind], share) for stage, kind, share in parts])
-    chart("why_chart", figure, f"Share of the time of the slowest requests: {said}", stale=False)
+    chart("why_chart", figure, f"Share of the time of the slowest requests: {said}")
     if all(gain.difference.difference.value is None for gain in found.more):
         st.caption("Too few requests got an answer for a p99 that 10 % more of a stage could change.")
     else:

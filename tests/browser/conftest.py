@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.browser.install import REMEDY, find
 
@@ -30,9 +30,17 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE = 30  # s; what a page does at once takes long on a busy machine
+expect.set_options(timeout=PATIENCE * 1000)
 # Streamlit's index.html has an inline script, which our policy refuses (nothing visible depends on it); a deep link
 # makes Streamlit ask for two addresses below the page before it finds them above.
 EXPECTED = re.compile(r"Content Security Policy directive 'script-src|status of 404|404 \(Not Found\)")
+
+
+@pytest.fixture(autouse=True)
+def main_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AppTest leaves its script behind as `__main__`, where hypothesis would find constants (see tests/conftest.py)."""
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
 @pytest.fixture(scope="session")
@@ -146,7 +154,7 @@ class Visitor:
         wanted = json.dumps(urllib.parse.quote_plus(text, safe="="))
         self.until(f"new URLSearchParams(location.search).toString().includes({wanted})")
 
-    def until(self, script: str, seconds: float = 10) -> None:
+    def until(self, script: str, seconds: float = PATIENCE) -> None:
         """Wait until a script is true. (Playwright's own waiting needs eval, which our policy refuses.)"""
         end = time.monotonic() + seconds
         while not self.page.evaluate(script):

@@ -13,7 +13,7 @@ from ui.diagram import diagram, legend
 case = files.load(Path(st.query_params["case"]))
 result = simulate(plan(case, requests=1_000, replications=2, drain=1))
 st.set_page_config(layout="wide")
-diagram(case, result, None, set(), stale=False)
+diagram(case, result, None, set())
 st.caption(legend(case))
 st.markdown(tables.ends(result))
 tables.latencies(case, result)

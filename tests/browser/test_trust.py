@@ -25,7 +25,7 @@ ROWS = [
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     monkeypatch.setattr(accuracy, "ACCURACY", tmp_path / "accuracy.json")
-    return AppTest.from_file(str(PAGE))
+    return AppTest.from_file(str(PAGE), default_timeout=60)
 
 
 def _write(rows: object) -> None:

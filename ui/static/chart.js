@@ -13,15 +13,19 @@ function plotly() {
   return loading;
 }
 
+// Drawing takes longer than all else on the page, so what else came with it is painted first.
+function painted() {
+  return new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+}
+
 export default function (component) {
   const { data, parentElement } = component;
   const root = parentElement.querySelector(".chart");
   root.latest = data;
   root.style.height = data.height + "px";
-  root.style.opacity = data.stale ? 0.55 : 1;
   root.setAttribute("role", "img");
   root.setAttribute("aria-label", data.description);
-  plotly().then((Plotly) => {
+  Promise.all([plotly(), painted()]).then(([Plotly]) => {
     if (root.latest !== data || !root.isConnected) return;
     const { data: traces, layout } = JSON.parse(data.figure);
     const style = getComputedStyle(root);

@@ -177,7 +177,6 @@ function draw(root, data) {
   const width = root.clientWidth;
   if (!width || !data) return;
   const placed = place(data, width);
-  root.classList.toggle("stale", data.stale);
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${width} ${placed.total}`);
   svg.setAttribute("height", placed.total);
