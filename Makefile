@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+# Two processes share the tests: each goes through its half in order, and takes over from the other when it is done.
+SHARED := -n 2 --dist worksteal
 
 .PHONY: app test long check bench clean
 
@@ -11,37 +13,42 @@ app: $(VENV)/app.stamp
 	$(PY) -m streamlit run app.py
 
 test: $(VENV)/test.stamp
-	@echo "About ten minutes; the browser tests come first and take three of them."
-	$(PY) -m pytest
+	$(PY) -m simulator.engine
+	@echo "Some five minutes on two cores; the browser tests come first."
+	$(PY) -m pytest $(SHARED)
 
-# The long statistical suite, and the parity suite with array bounds checked (on a fresh cache, or the flag does nothing).
+# The long statistical suite, and the parity suite with array bounds checked (test_bounds.py).
 long: $(VENV)/test.stamp
-	$(PY) -m pytest -m long
-	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$$(mktemp -d) $(PY) -m pytest tests/simulator/test_parity.py
+	$(PY) -m simulator.engine
+	$(PY) -m pytest $(SHARED) -m long
 
 check: $(VENV)/test.stamp
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-bench: $(VENV)/test.stamp
-	$(PY) -m benchmarks.planes
+# Speed, memory and growth beside others, with floors; best on a quiet machine. Some ten minutes.
+bench: $(VENV)/bench.stamp
+	$(PY) -m benchmarks
 
 $(PY):
 	$(PYTHON) -c "import sys; sys.exit(None if sys.version_info >= (3, 11) else 'Python 3.11 or later is needed; this is ' + sys.version.split()[0])"
 	$(PYTHON) -m venv $(VENV)
 
-# The first run compiles the simulator, once a machine.
 $(VENV)/app.stamp: requirements.txt $(PY)
 	@echo "Installing what requirements.txt names (a minute or so) ..."
 	$(PY) -m pip install --quiet -r requirements.txt
-	@echo "Compiling the simulator (once a machine) ..."
-	$(PY) -m simulator run youtube_recommendations --requests 100 --replications 1 > /dev/null
 	touch $@
 
 $(VENV)/test.stamp: requirements-dev.txt $(VENV)/app.stamp
 	@echo "Installing what the tests need ..."
 	$(PY) -m pip install --quiet -r requirements-dev.txt
 	$(PY) -m tests.browser.install
+	touch $@
+
+# Of LINE only its solver is used, a program: without its dependencies, in a folder of its own.
+$(VENV)/bench.stamp: requirements-bench.txt $(VENV)/test.stamp
+	@echo "Installing what we compare with ..."
+	$(PY) -m pip install --quiet --no-deps --upgrade --target $(VENV)/bench -r requirements-bench.txt
 	touch $@
 
 clean:

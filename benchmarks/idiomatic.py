@@ -43,11 +43,12 @@ class Pipeline:
             self.env.process(self.request())
 
 
-def simulate(stages: dict[str, tuple[int, float, float]], rate: float, requests: int, seed: int) -> tuple[float, float]:
-    """p50 and p99 in ms of all requests after the first tenth."""
+def simulate(stages: dict[str, tuple[int, float, float]], rate: float, requests: int, seed: int) -> dict[str, float]:
+    """Latencies of all requests after the first eleventh."""
     env = simpy.Environment()
     pipeline = Pipeline(env, stages, seed)
     env.process(pipeline.source(rate, requests))
     env.run()
-    p50, p99 = np.percentile(pipeline.latencies[requests // 10 :], [50, 99]) * 1000
-    return float(p50), float(p99)
+    measured = np.array(pipeline.latencies[requests // 11 :]) * 1000
+    p50, p99 = np.percentile(measured, [50, 99])
+    return {"mean ms": float(measured.mean()), "p50 ms": float(p50), "p99 ms": float(p99)}
