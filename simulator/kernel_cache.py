@@ -18,10 +18,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
+import llvmlite
 import numba
 from numba.core import config
 from numba.core.registry import cpu_target
@@ -91,7 +91,7 @@ def _can_be_written(folder: Path) -> bool:
 
 def _stamp() -> Path:
     """Named by all that kept code depends on besides the kernel's text; numba's own index says so by function."""
-    versions = sys.version, numba.__version__, metadata.version("llvmlite")
+    versions = sys.version, numba.__version__, llvmlite.__version__
     what = *versions, *CPU.target_context.codegen().magic_tuple(), str(HERE)
     return folder() / f"complete-{hashlib.sha256(repr(what).encode()).hexdigest()[:16]}.json"
 
