@@ -14,7 +14,7 @@ app: $(VENV)/app.stamp
 
 test: $(VENV)/test.stamp
 	$(PY) -m simulator.engine
-	@echo "Some five minutes on two cores; the browser tests come first."
+	@echo "Some seven minutes on two cores; the browser tests come first."
 	$(PY) -m pytest $(SHARED)
 
 # The long statistical suite, and the parity suite with array bounds checked (test_bounds.py).
