@@ -23,7 +23,7 @@ def too_small(*arguments):
     return state._replace(agenda=state.agenda[:2].copy())
 
 kernel_state.state = too_small
-built = machine([StageSpec()] * 3)
+built = machine([StageSpec()] * 5)
 plane_of("compiled", built, Load([], times=[1]).stream(built))[1].advance(10)
 """
 
