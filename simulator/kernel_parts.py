@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -47,7 +46,7 @@ def compiled(function: F) -> F:
     `_nrt=False` (which numba does not document) leaves out its reference counts: the kernel never allocates, and
     counting twenty arrays at each touch makes it ten times slower.
     """
-    made: F = cast(Any, njit)(cache=True, nogil=True, error_model="numpy", _nrt=False)(function)
+    made: F = cast(Any, njit)(cache=True, nogil=True, _nrt=False)(function)
     return made
 
 
@@ -65,16 +64,6 @@ def _trailing_zeros(_: Any, value: Any) -> Any:
     return types.uint64(value), lambda context, builder, signature, args: builder.cttz(args[0], cgutils.false_bit)
 
 
-def _rare(_: Any, condition: Any) -> Any:
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = args[0].type
-        expect = builder.module.declare_intrinsic("llvm.expect", [kind], ir.FunctionType(kind, [kind, kind]))
-        return builder.call(expect, [args[0], cgutils.false_bit])
-
-    return types.boolean(types.boolean), code
-
-
-rare: Any = intrinsic(_rare)  # a condition whose branch the compiler may put out of the way
 leading_zeros: Any = intrinsic(_leading_zeros)  # of a uint64: one instruction
 trailing_zeros: Any = intrinsic(_trailing_zeros)
 
@@ -110,7 +99,7 @@ def quantile(tables: draws.Floats, row: Number, draw: np.uint64) -> Number:
     side = EDGES if draw >> U63 else U0
     distance = draw & LOW_63
     octave = leading_zeros(distance) - U1
-    if rare(octave >= OCTAVES):
+    if octave >= OCTAVES:
         return tables[row, side]
     distance = distance << octave
     cell = side + (LAST_OCTAVE - octave) * CELLS + ((distance >> U56) & LAST_CELL)
@@ -158,7 +147,7 @@ def rounded(time: float) -> Number:
     """R13: to whole nanoseconds, at least one."""
     exact = time + 0.5
     whole: Any = np.int64(1)
-    if rare(exact > LONGEST_SERVICE):
+    if exact > LONGEST_SERVICE:
         whole = LONGEST_SERVICE
     elif exact >= 1.0:
         whole = np.int64(exact)

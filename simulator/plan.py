@@ -30,7 +30,7 @@ LONGEST = 10 * 365 * 86_400 * SECOND  # of simulated time
 WALL_SECONDS = 600.0
 KEPT = 1 << 21  # arrivals that were read ahead, of a replication: some dozens of MB
 LEAST_AFTER = 10 * SECOND  # measured after the last event
-FORMAT = 3  # of keys: raised when the same plan may give other bytes
+FORMAT = 4  # of keys: raised when the same plan may give other bytes
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,6 @@ from simulator.kernel_parts import (
     push_here,
     quantile,
     rank,
-    rare,
     record,
     replace_first,
     rounded,
@@ -163,7 +162,7 @@ def arrive(st: State, u: Number, now: int) -> Number:
         clock.arrival += SLOT(1)
         request.number = clock.first + row
         request.key = st.arrival_keys[row]
-        if rare(clock.outspoken != SLOT(0)):
+        if clock.outspoken != SLOT(0):
             said_kind, said_items = st.arrival_kinds[row], st.arrival_items[row]
             if st.arrival_sessions[row] >= 0:
                 session = st.session[st.arrival_sessions[row]]
@@ -193,9 +192,9 @@ def arrive(st: State, u: Number, now: int) -> Number:
     request.kind = kind
     request.level = of_kind.level
     request.items = of_kind.items
-    if rare(said_items >= 0):
+    if said_items >= 0:
         request.items = said_items
-    elif rare(of_kind.table != NONE):
+    elif of_kind.table != NONE:
         exact = quantile(st.tables, of_kind.table, mix(request.key, ITEMS_DRAW)) * np.float64(of_kind.items) + 0.5
         request.items = LONGEST_SERVICE if exact > LONGEST_SERVICE else np.int64(exact)
     s = take_scope(clock, st.scope)
@@ -272,7 +271,7 @@ def attempt_by_client(st: State, c: Number, now: int) -> Number:
     if call.attempt == SLOT(0) and stage.attempts > 1:
         stage.tokens = deposit(stage.tokens, stage.retry_budget)
     key = request.key
-    if rare(call.attempt > SLOT(0)):
+    if call.attempt > SLOT(0):
         key = mix(key, visit_word(stage.name_hash, 0, call.attempt, 0))
     v = copy(clock, stage, request, call, st.visit, r, c, NONE, 0, key, now)
     call.identity = st.visit[v].identity
@@ -404,7 +403,7 @@ def attempt(st: State, c: Number, scope: Row, part: Row, s: Number, now: int) ->
 @inlined
 def dispatch(st: State, v: Number, s: Number, now: int) -> None:
     clock, visit, stage = st.clock[0], st.visit[v], st.stage[s]
-    if rare(clock.zone_hop != 0) and stage.zone_count:
+    if clock.zone_hop != 0 and stage.zone_count:
         visit.zone = zone_of_caller(st, v)
     if stage.hop != 0:
         lane = SLOT(HOP_LANE * clock.stages + s)
@@ -533,7 +532,7 @@ def end(st: State, r: Number, outcome: int, now: int) -> None:
     """R1. In a closed loop its user thinks about the next."""
     clock, request = st.clock[0], st.request[r]
     write_end(clock, request, st.ended, outcome, now)
-    if rare(request.user != NONE):
+    if request.user != NONE:
         think(clock, st.heap, st.user, st.tables, request.user, now)
 
 
@@ -599,7 +598,7 @@ def settle(st: State, p: Number, now: int) -> Number:
     clock, part = st.clock[0], st.part[p]
     stage, scope = st.stage[part.stage], st.scope[part.scope]
     part.settled = 1
-    if rare(part.open_calls != SLOT(0)):
+    if part.open_calls != SLOT(0):
         drop_calls(clock, stage, scope, part, st.call, st.visit, st.agenda)
     if stage.hold != 0:
         scope.held -= SLOT(1)
@@ -756,7 +755,7 @@ def finish_settling(st: State, p: Number, now: int) -> None:
     """After those that come after were called: the user may have the answer, the caller may be complete."""
     clock, part = st.clock[0], st.part[p]
     scope = st.scope[part.scope]
-    if rare(np.int64(part.stage) == clock.answer_after):
+    if np.int64(part.stage) == clock.answer_after:
         root = st.visit[scope.owner]
         call = st.call[root.call]
         if call.state == UNDER_WAY and call.first == scope.owner:
@@ -825,7 +824,7 @@ def join(st: State, v: Number, now: int) -> Number:
     there = True
     crossed = visit.queue != NONE
     if not crossed:
-        if rare(stage.cut != 0):
+        if stage.cut != 0:
             visit.place = LOST
             stage.lost += clock.measuring
             there = False
@@ -836,11 +835,11 @@ def join(st: State, v: Number, now: int) -> Number:
                     visit.queue = stage.first_queue
                 elif stage.ready:
                     visit.queue = choose(st, v)
-                    zones = rare(clock.zone_hop != 0) and stage.zone_count
+                    zones = clock.zone_hop != 0 and stage.zone_count
                     if zones and replica_of(st, visit.queue).zone != visit.zone:
                         push(clock, st.heap, now + clock.zone_hop, SEND << ID_BITS | visit.identity, v, NONE)
                         there = False
-    if not rare(not there):
+    if there:
         visit.join = now
         visit.due = now
         visit.measured = clock.measuring
@@ -850,7 +849,7 @@ def join(st: State, v: Number, now: int) -> Number:
         if stage.endless != 0 and admitted:
             visit.replica = 0
             what = 1
-        elif rare(q == NONE) or (rare(crossed) and replica_of(st, q).state == SLOT(ABSENT)):
+        elif q == NONE or (crossed and replica_of(st, q).state == SLOT(ABSENT)):
             visit.queue = NONE
             turn_away(clock, stage, st.visit, st.agenda, v, now)
         else:
@@ -891,7 +890,7 @@ def enqueue(st: State, v: Number, now: int) -> Number:
     stage, queue = st.stage[visit.stage], st.queue[visit.queue]
     what = 0
     enters = True
-    if rare(queue.length >= stage.queue_limit):
+    if queue.length >= stage.queue_limit:
         shed = v
         enters = stage.shed_oldest and queue.length
         if enters:
@@ -1024,14 +1023,14 @@ def free(st: State, q: Number, worker: Number, now: int) -> Number:
     stage = st.stage[queue.stage]
     taken = NONE
     leaves = False
-    if rare(stage.draining != 0):
+    if stage.draining != 0:
         replica = st.replica[SLOT(stage.first_replica + worker // SLOT(stage.concurrency))]
         leaves = replica.state == SLOT(DRAINING)
-    if rare(leaves) and stage.shared:
+    if leaves and stage.shared:
         leave_staff(stage, replica, 1, now)
     elif queue.length == 0 or stage.paused:
         give_idle(queue, st.idle, worker)
-        if rare(leaves):
+        if leaves:
             leave_if_done(stage, replica, queue, st.idle, now)
     else:
         first = first_of(stage, queue, st.waiters)
@@ -1171,7 +1170,7 @@ def serve(st: State, v: Number, now: int) -> None:
             work += stage.per_item * np.float64(carried)
         unit = quantile(st.tables, np.uint64(stage.table), mix(visit.key, SERVICE_DRAW))
         exact = unit * work * stage.factor
-        if rare(stage.uneven != 0):
+        if stage.uneven != 0:
             exact *= st.replica[SLOT(stage.first_replica + visit.worker // SLOT(stage.concurrency))].factor
         time = rounded(exact)
     worker = visit.worker
@@ -1192,7 +1191,7 @@ def serve(st: State, v: Number, now: int) -> None:
             stage.wait_sum_high += wait >> WORD_BITS
             st.noted[clock.noted] = np.int64(s) * BINS + np.int64(bin_of(wait))
             clock.noted += SLOT(1)
-            if rare(clock.noted == NOTED):
+            if clock.noted == NOTED:
                 count_waits(clock, st.noted, st.waits)
             if visit.members != NONE:
                 batched = member.due - member.join
@@ -1203,7 +1202,7 @@ def serve(st: State, v: Number, now: int) -> None:
         m = member.next
         if m == NONE:
             break
-    if not rare(stage.silent_threshold != 0) or not happens(visit.key, SILENT_DRAW, stage.silent_threshold):
+    if stage.silent_threshold == 0 or not happens(visit.key, SILENT_DRAW, stage.silent_threshold):
         push_here(clock, st.heap, now + time, FINISH << ID_BITS | visit.identity, v, NONE)
 
 
@@ -1233,7 +1232,7 @@ def finish(st: State, v: Number, now: int) -> Number:
 @inlined
 def errs(stage: Row, visit: Row) -> Number:
     drawn = stage.error_threshold != 0 and happens(visit.key, ERROR_DRAW, stage.error_threshold)
-    return rare(stage.outage != 0) or drawn
+    return stage.outage != 0 or drawn
 
 
 # -- ends -------------------------------------------------------------------------------------------------------------
@@ -1247,7 +1246,7 @@ def answered(st: State, v: Number, now: int) -> Number:
     c = NONE
     if visit.scope != NONE:
         st.scope[visit.scope].live = 0
-        if rare(st.scope[visit.scope].under_way != SLOT(0)):
+        if st.scope[visit.scope].under_way != SLOT(0):
             end_scope(clock, st.stage, st.scope, st.part, st.call, st.visit, st.agenda, visit.scope)
         if visit.free < 0 and visit.start >= 0:
             give_back(clock, stage, st.visit, st.agenda, v, now)
@@ -1263,7 +1262,7 @@ def answered(st: State, v: Number, now: int) -> Number:
         twin = call.first if visit.copy else call.second
         call.first = NONE
         call.second = NONE
-        if rare(twin != NONE):
+        if twin != NONE:
             let_go(clock, stage, st.visit, st.agenda, twin)
         if stage.breaker_window != 0:
             breaker_records(stage, 0, call.probe, now)
@@ -1355,7 +1354,7 @@ def close(st: State, v: Number) -> None:
     """The visit is over: its slot is free, and its request's with the last."""
     clock, visit = st.clock[0], st.visit[v]
     request = st.request[visit.request]
-    if rare(clock.traced != 0) and (len(st.wanted) == 0 or is_wanted(st.wanted, request.number)):
+    if clock.traced != 0 and (len(st.wanted) == 0 or is_wanted(st.wanted, request.number)):
         record(visit, st.trace, clock.rows)
         clock.rows += SLOT(1)
     visit.identity = -1
@@ -1491,7 +1490,7 @@ def advance(st: State, until: int) -> int:
     clock = st.clock[0]
     clock.sure = 0
     while True:
-        if rare(clock.sure == 0):
+        if clock.sure == 0:
             clock.sure = room_for(clock, len(st.heap), len(st.agenda), len(st.ended), len(st.trace))
             if clock.sure == 0:
                 return MORE_ROOM
@@ -1550,7 +1549,7 @@ def advance(st: State, until: int) -> int:
             clock.agenda = 0
             if clock.spent:
                 close_gap(clock, st.heap)
-            if rare(clock.arrival == clock.arrivals):
+            if clock.arrival == clock.arrivals:
                 return MORE_ARRIVALS
             now = st.arrival_times[clock.arrival]
             key = SEND << ID_BITS | (clock.first + clock.arrival) << 16
@@ -1558,13 +1557,13 @@ def advance(st: State, until: int) -> int:
             from_heap = clock.pending > SLOT(0) and (first.time < now or (first.time == now and first.key < key))
             if from_heap:
                 now = first.time
-            if rare(now >= until):
+            if now >= until:
                 return DONE
             timer = from_heap and is_timer(first.key)
             if timer and is_over(first.key, first.slot, st.call, st.part, st.scope, st.visit):
                 drop_first(st)
                 continue
-            if rare(clock.events == clock.checkpoint):
+            if clock.events == clock.checkpoint:
                 clock.stopped = now
                 return CHECKPOINT
             clock.events += 1
@@ -1628,7 +1627,7 @@ def advance(st: State, until: int) -> int:
         if served != NONE:
             visit = st.visit[served]
             stage = st.stage[visit.stage]
-            if rare(visit.place == IN_TOW):
+            if visit.place == IN_TOW:
                 closing = served
             elif errs(stage, visit):
                 stage.errors += np.int64(visit.measured)
