@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
+from collections.abc import Iterator
 from itertools import accumulate, pairwise
 
-from simulator.history import History, closed
+from simulator.history import Attempt, Call, History, closed
 from simulator.invariants_words import CANCELLED, EXPIRED, REJECTED, Found
 from simulator.machine import (
     CANCEL_NONE,
@@ -17,6 +18,7 @@ from simulator.machine import (
     NEVER,
     NOBODY,
     UNLIMITED,
+    MachineStage,
 )
 from simulator.semantics import Visit
 
@@ -59,40 +61,42 @@ def tried_again(history: History) -> Found:
 
 def time_outs(history: History) -> Found:
     """R7: an attempt expires at its time-out, both copies alike, unless it is over before."""
-    for call in history.calls.values():
-        until = history.let_go(call)
-        for attempt in call.attempts:
-            numbers = call.numbers(attempt.send)
-            constant = numbers.timeout_table == NOBODY
-            due = attempt.send + numbers.timeout if constant and numbers.timeout < NEVER else NEVER
-            for v in attempt.copies:
-                dropped = v.start < 0 and v.answer >= call.deadline and call.numbers(v.answer).drop_expired
-                wrong = numbers.timeout == NEVER or (constant and v.answer != due)
-                if v.outcome == EXPIRED and wrong and not dropped:
-                    yield f"R7: {v} expired, but its time-out is at {due}"
-                over = None if until is None else min(attempt.answered, attempt.failed, until)
-                if over is not None and due < history.horizon and due < min(closed(v), over):
-                    yield f"R7: {v} should have expired at {due}"
+    for call, attempt, numbers, until in _attempts(history):
+        constant = numbers.timeout_table == NOBODY
+        due = attempt.send + numbers.timeout if constant and numbers.timeout < NEVER else NEVER
+        for v in attempt.copies:
+            dropped = v.start < 0 and v.answer >= call.deadline and call.numbers(v.answer).drop_expired
+            wrong = numbers.timeout == NEVER or (constant and v.answer != due)
+            if v.outcome == EXPIRED and wrong and not dropped:
+                yield f"R7: {v} expired, but its time-out is at {due}"
+            over = None if until is None else min(attempt.answered, attempt.failed, until)
+            if over is not None and due < history.horizon and due < min(closed(v), over):
+                yield f"R7: {v} should have expired at {due}"
 
 
 def hedges(history: History) -> Found:
     """R7: a hedge is sent `hedge_after` after its twin, if that is still under way."""
+    for call, attempt, numbers, until in _attempts(history):
+        first, due = attempt.copies[0], attempt.send + numbers.hedge_after
+        for hedge in attempt.copies[1:]:
+            if hedge.send != due or numbers.hedge_after == NEVER or closed(first) < due:
+                yield f"R7: {hedge} was sent, though it was due at {due}"
+        alone = len(attempt.copies) == 1 and numbers.hedge_after < NEVER
+        if (
+            alone
+            and call.numbers(due).hedge_budget == UNLIMITED
+            and until is not None
+            and due < min(closed(first), until, history.horizon)
+        ):
+            yield f"R7: {first} should have been hedged at {due}"
+
+
+def _attempts(history: History) -> Iterator[tuple[Call, Attempt, MachineStage, int | None]]:
+    """Each, with its call, the stage's numbers at its send, and from when on nobody waits for the call."""
     for call in history.calls.values():
         until = history.let_go(call)
         for attempt in call.attempts:
-            numbers = call.numbers(attempt.send)
-            first, due = attempt.copies[0], attempt.send + numbers.hedge_after
-            for hedge in attempt.copies[1:]:
-                if hedge.send != due or numbers.hedge_after == NEVER or closed(first) < due:
-                    yield f"R7: {hedge} was sent, though it was due at {due}"
-            alone = len(attempt.copies) == 1 and numbers.hedge_after < NEVER
-            if (
-                alone
-                and call.numbers(due).hedge_budget == UNLIMITED
-                and until is not None
-                and due < min(closed(first), until, history.horizon)
-            ):
-                yield f"R7: {first} should have been hedged at {due}"
+            yield call, attempt, call.numbers(attempt.send), until
 
 
 def let_go(history: History) -> Found:
