@@ -190,7 +190,10 @@ def replace_first(clock: Row, heap: Records, time: int, key: int, slot: Number, 
     child = U1
     while child + U1 < size:
         left, right = heap[child], heap[child + U1]
-        child += np.uint64((right.time < left.time) | ((right.time == left.time) & (right.key < left.key)))
+        ahead = right.time < left.time  # hard to foresee, hence no branch; that they are the same is rare
+        if right.time == left.time:
+            ahead = right.key < left.key
+        child += np.uint64(ahead)
         here, least = heap[i], heap[child]
         here.time, here.key, here.slot, here.lane = least.time, least.key, least.slot, least.lane
         i = child
@@ -217,7 +220,7 @@ push = compiled(_push)
 push_here: Any = inlined(_push)  # for the one place where nearly all events come from
 
 
-@compiled
+@inlined
 def close_gap(clock: Row, heap: Records) -> None:
     """Nothing came in the place of the first event: the last does."""
     clock.spent = 0
@@ -346,7 +349,7 @@ def enter(stage: Row, queue: Row, waiters: Records, visits: Records, v: Number, 
         stage.most_waiting = stage.waiting
 
 
-@compiled
+@inlined
 def leave(stage: Row, queue: Row, waiters: Records, visits: Records, v: Number, now: int) -> None:
     """From wherever it waits."""
     visit = visits[v]
@@ -366,7 +369,7 @@ def leave(stage: Row, queue: Row, waiters: Records, visits: Records, v: Number, 
     stage.waiting_high += now >> WORD_BITS
 
 
-@compiled
+@inlined
 def first_of(stage: Row, queue: Row, waiters: Records) -> Number:
     """Whose turn it is (R5); somebody must wait."""
     i = queue.first_list

@@ -248,14 +248,15 @@ def with_sessions(st: State, last: int) -> State:
 def _longer(array: Any, least: int) -> Any:
     if least <= len(array):
         return array
-    more = max(least, 2 * len(array)) - len(array)
-    return np.concatenate([array, np.zeros((more, *array.shape[1:]), dtype=array.dtype)])
+    longer = np.zeros((max(least, 2 * len(array)), *array.shape[1:]), dtype=array.dtype)
+    longer[: len(array)] = array  # what lies behind takes no memory before somebody writes there
+    return longer
 
 
 def _more_slots(pool: Records, clock: Row, name: str, room: int) -> Records:
     """The pool doubled (`room` at first), its new slots before the others in the free list, and nobody's."""
     first = len(pool)
-    longer = np.concatenate([pool, np.zeros(max(first, room), dtype=pool.dtype)])
+    longer = _longer(pool, first + max(first, room))
     longer["next"][first:-1] = np.arange(first + 1, len(longer))
     longer["next"][-1] = clock[f"free_{name}"]
     if owner := {"request": "number", "visit": "identity"}.get(name):

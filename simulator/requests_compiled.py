@@ -238,7 +238,7 @@ def think(clock: Row, heap: Records, users: Records, tables: draws.Floats, u: Nu
         push(clock, heap, now + time, WAKE << ID_BITS | int(u) << 16, u, NONE)
 
 
-@compiled
+@inlined
 def take_scope(clock: Row, scopes: Records) -> Number:
     """A scope that somebody holds on to."""
     s = clock.free_scope
@@ -536,7 +536,7 @@ def end(st: State, r: Number, outcome: int, now: int) -> None:
         think(clock, st.heap, st.user, st.tables, request.user, now)
 
 
-@compiled
+@inlined
 def write_end(clock: Row, request: Row, ends: Records, outcome: int, now: int) -> None:
     ended = ends[clock.ended]
     clock.ended += SLOT(1)
