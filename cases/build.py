@@ -7,10 +7,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cases import cells, changing, design, knobs, outcomes, path_check, scenario_check, sheet_check, stage_check
+from cases import (
+    cells,
+    changing,
+    correlations,
+    design,
+    knobs,
+    outcomes,
+    path_check,
+    scenario_check,
+    sheet_check,
+    stage_check,
+)
 from cases.errors import CaseError, DesignError, Problem, not_among, shown
 from cases.explain import explained, path_of
 from cases.fields import Reading
+from cases.numbers import assumed
 from cases.references import References, entries, point, read_sheet
 from cases.spec import MOST_COUNTS, Case, Knob, Scenario
 from cases.texts import Texts
@@ -52,7 +64,8 @@ def _of_another_kind(case: Case, changes: Mapping[str, str]) -> Iterator[Problem
             continue
         written = case.assumptions[name].value
         try:
-            now, before = (_dimension(case.units.value(one)) for one in (text, written))
+            written = assumed(written)
+            now, before = (_dimension(case.units.value(one)) for one in (assumed(text), written))
         except FormulaError:
             continue  # said elsewhere
         if now != before:
@@ -91,7 +104,7 @@ def _built(tree: Tree, before: Case | None) -> Case:
         texts, sheet_before = Texts(_units(tree, problems)), None
     sheet = read_sheet(tree, texts, problems, sheet_before)
     problems += path_check.check_names(tree)
-    problems += sheet_check.check(tree, texts)
+    problems += sheet_check.check(tree, texts, written=before is None)
     try:
         case = Case.model_validate(tree, context=Reading(texts.quantity, References(tree, texts, sheet)))
     except ValidationError as error:
@@ -106,7 +119,7 @@ def _built(tree: Tree, before: Case | None) -> Case:
     if not problems:  # a cell is looked at as a case of its own
         problems += cells.check(case)
     if before is None:
-        problems += [*_too_much(case), *stage_check.check_hot(case)]
+        problems += [*_too_much(case), *stage_check.check_hot(case), *correlations.check(case)]
         checks = () if problems else (_check_designs, _check_knobs, _check_scenarios)
         problems += _unknown_paths(tree) if problems else [one for check in checks for one in check(case)]
     elif not problems and tree.get("scenarios") != before.tree.get("scenarios"):

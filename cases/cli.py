@@ -9,7 +9,7 @@ import click
 from cases.errors import StagecraftError
 
 
-class Commands(click.Group):
+class Command(click.Command):
     """Says what is wrong on stderr and ends with 1; never a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -18,6 +18,10 @@ class Commands(click.Group):
         except StagecraftError as error:
             click.echo(str(error), err=True)
             ctx.exit(1)
+
+
+class Commands(Command, click.Group):
+    """Several of them under one name."""
 
 
 def case_options(command: Any) -> Any:

@@ -76,7 +76,7 @@ def unknown(tree: Tree, path: str, guess: bool = True) -> str:
         found = ".".join([*before, meant, *after])
         found = found if _leads(tree, found) else ".".join([*before, meant])
         return f"is not a path of this case; did you mean '{found}'?"
-    if guess and (meant := near(path, (p for p, _ in itertools.islice(leaves(tree), 300)), 0.5)):
+    if guess and (meant := near(path, (p for p, _ in itertools.islice(leaves(tree), 1000)), 0.5)):
         return f"is not a path of this case; did you mean '{meant}'?"
     return "is not a path of this case; `python -m cases show CASE` prints what there is"
 

@@ -81,10 +81,10 @@ class RunError(StagecraftError):
 
 
 def near(given: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """The one of the known names that was probably meant. Looks at 300 of them, which takes milliseconds."""
+    """The one of the known names that was probably meant. Looks at a thousand of them: up to a tenth of a second."""
     if len(given) > 100:
         return None
-    candidates = list(itertools.islice(known, 300))
+    candidates = list(itertools.islice(known, 1000))
     found = difflib.get_close_matches(given, candidates, 1, cutoff) or difflib.get_close_matches(
         given.lower(), candidates, 1, cutoff
     )

@@ -30,7 +30,7 @@ from estimators import printing
 from estimators.dimension import PER_SECOND, PLAIN, Dimension
 from estimators.errors import FormulaError
 from estimators.formula import Formula, unknown_name
-from estimators.functions import FUNCTIONS
+from estimators.functions import PRIMITIVES
 from estimators.units import Quantity
 
 SHARES = tuple(f"share_{end}" for end in ("completed", "degraded", "rejected", "timed_out", "failed", "superseded"))
@@ -155,7 +155,7 @@ def _name_problems(case: Case, known: _Known, name: str) -> Iterator[Problem]:
         yield Problem(where, f"{shown(name)} is what every run measures; choose another name")
     elif case.units.is_unit(name):
         yield Problem(where, f"{shown(name)} is a unit, no name may be one; write 'total_{name}' or so")
-    elif name in FUNCTIONS or name == "per":
+    elif name in PRIMITIVES or name == "per":
         yield Problem(where, f"{shown(name)} has a meaning in formulas; choose another name")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cases import design
+from cases import correlations, design
 from cases.errors import Consequence, DesignError, Problem, near, shown
+from cases.numbers import PREFIX, assumed, refers
 from cases.spec import Case
 from cases.texts import Texts
 from cases.tree import Tree
@@ -33,7 +34,7 @@ def read_sheet(tree: Tree, texts: Texts, problems: list[Problem], before: Sheet 
     for name, entry in entries(tree, "assumptions"):
         if isinstance(text := entry.get("value"), str):
             try:
-                assumptions.append(Assumption(name, texts.value(text)))
+                assumptions.append(Assumption(name, texts.value(assumed(text))))
             except FormulaError as error:
                 problems.append(Problem(f"assumptions.{name}.value", str(error)))
     estimates: list[Estimate] = []
@@ -47,7 +48,8 @@ def read_sheet(tree: Tree, texts: Texts, problems: list[Problem], before: Sheet 
                 problems.append(Problem(f"estimates.{name}.formula", str(error)))
             else:
                 estimates.append(Estimate(name, formula, _unit(name, entry, texts, problems)))
-    sheet = Sheet(texts.units, assumptions, estimates, outside)
+    together = correlations.read(tree, texts, problems)
+    sheet = Sheet(texts.units, assumptions, estimates, outside, correlations=together)
     if before is not None and before.units is sheet.units and _parts(before) == _parts(sheet):
         return before
     formulas = {one.name: one.formula for one in estimates}
@@ -66,7 +68,8 @@ def read_sheet(tree: Tree, texts: Texts, problems: list[Problem], before: Sheet 
 def _parts(sheet: Sheet) -> tuple[Any, ...]:
     """What a sheet is made of, texts included: they are printed in workings."""
     values = [(one.name, one.value, one.value.text) for one in sheet.assumptions]
-    return values, sheet.estimates, sheet.outside, [value.text for value in sheet.outside.values()]
+    texts = [value.text for value in sheet.outside.values()]
+    return values, sheet.estimates, sheet.outside, texts, sheet.correlations
 
 
 def _unit(name: str, entry: Mapping[str, Any], texts: Texts, problems: list[Problem]) -> str | None:
@@ -85,19 +88,27 @@ def _outside(tree: Tree, formula: Formula, texts: Texts, guess: bool) -> dict[st
     """The values of the paths that a formula names."""
     values = {}
     for path in sorted(name for name in formula.names if "." in name):
+        if path.startswith(PREFIX):
+            raise _not_here(path)
         text = design.text_at(tree, path, guess)
-        if text.startswith("="):
+        if text.startswith("=") and not refers(text):
             raise DesignError(f"{shown(path)} is itself {shown(text)}; use that name in the formula")
-        values[path] = texts.quantity(text)
+        values[path] = texts.quantity(assumed(text))
     return values
 
 
 def point(case: Case, text: str) -> Quantity:
     """One value for a text of a case: of a range its point, of a reference what it stands for (FormulaError)."""
-    if text.startswith("="):
+    if text.startswith("=") and not refers(text):
         return References(case.tree, case.texts, case.sheet)(text[1:].strip())
-    value = case.texts.value(text)
+    value = case.texts.value(assumed(text))
     return value.point if isinstance(value, Range) else value
+
+
+def _not_here(given: str) -> FormulaError:
+    return FormulaError(
+        f"{shown(given)} can stand in an assumption only; write one with this value, and the name of that here"
+    )
 
 
 class References:
@@ -109,11 +120,13 @@ class References:
 
     def __call__(self, name: str) -> Quantity:
         """The value (FormulaError)."""
+        if name.startswith(PREFIX):
+            raise _not_here(f"= {name}")
         trail = [name]
         while "." in trail[-1]:
             text = self._text(trail[-1])
-            if not text.startswith("="):
-                return self._texts.quantity(text)
+            if not text.startswith("=") or refers(text):
+                return self._texts.quantity(assumed(text))
             trail.append(text[1:].strip())
             if trail[-1] in trail[:-1]:
                 raise FormulaError(f"'= {name}' goes in a circle: {' -> '.join(trail)}; give one of them a value")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cases.labels import label_of
 from cases.spec import Case, ClaimSpec
 from estimators.claims import Verdict, judge
 from estimators.sheet import Result
@@ -45,6 +46,7 @@ def sheet_json(case: Case) -> dict[str, Any]:
         name: {
             "value": number(result.value, result.unit),
             "low": number(result.low, result.unit),
+            "median": number(result.median, result.unit),
             "high": number(result.high, result.unit),
             "unit": result.unit,
             "working": str(result.working),
@@ -77,8 +79,8 @@ def sheet_text(case: Case) -> str:
     """The sheet for reading in a terminal."""
     lines = [case.title, ""]
     for name, result in estimates(case).items():
-        label = case.estimates[name].label or name.replace("_", " ")
-        lines.append(f"{label}: {case.units.format(result.value, result.unit)}{_interval(case, result)}")
+        value = case.units.format(result.value, result.unit)
+        lines.append(f"{label_of(case, name)}: {value}{interval_text(case, result)}")
         lines.append(f"    {result.working}")
     if case.claims:
         lines += ["", "What the sources say"]
@@ -88,8 +90,9 @@ def sheet_text(case: Case) -> str:
     return "\n".join(lines)
 
 
-def _interval(case: Case, result: Result) -> str:
-    if result.low is None or result.high is None:
+def interval_text(case: Case, result: Result) -> str:
+    """The median and the 90 % interval, to be read after the value; '' where no range lies beneath."""
+    if result.low is None or result.median is None or result.high is None:
         return ""
-    low, high = (case.units.format(q, result.unit) for q in (result.low, result.high))
-    return f"  (90 %: {low} to {high})"
+    low, median, high = (case.units.format(q, result.unit) for q in (result.low, result.median, result.high))
+    return f"  (median {median}, 90 %: {low} to {high})"

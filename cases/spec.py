@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import ConfigDict, Field, PlainValidator, PrivateAttr, WithJsonSchema, model_validator
 
-from cases.fields import Duration, Percentile, Share, Span, whole, wrong
+from cases.fields import Duration, Kind, Percentile, Share, Span, whole, wrong
 from cases.nouns import Date, LaterApp, LaterCases, Name, Noun, Prose, Text, Title
 from cases.service_spec import ClassItems, Patience, ServiceTime, Spread
 from cases.serving import Cache, Client, Queue, Retries, Stage
 from cases.texts import Texts
-from cases.words import choice
+from cases.words import Names, choice
 from cases.workload_spec import ClassSpec, RateStep, Workload
 from cases.world_spec import Scenario, Zones
 from estimators.sheet import Sheet
@@ -33,6 +33,7 @@ __all__ = [
     "ClassItems",
     "ClassSpec",
     "Client",
+    "CorrelationSpec",
     "Design",
     "EstimateSpec",
     "Knob",
@@ -55,6 +56,15 @@ __all__ = [
 
 T = TypeVar("T")
 
+RANK_CORRELATION = Kind(
+    "a rank correlation", "0.6", lambda given: given.is_dimensionless, -1 + 1e-9, 1 - 1e-9, "above -1 and below 1"
+)
+RANK_CORRELATION_SCHEMA = {
+    "type": ["string", "number"],
+    "examples": ["0.6"],
+    "description": "A rank correlation, above -1 and below 1",
+}
+
 MOST_COUNTS = 50
 MOST_DESIGNS = 100
 MOST_SCENARIOS = 50
@@ -65,11 +75,11 @@ MOST_CELLS = 1_000_000
 
 
 class Basis(Noun):
-    """Why a number is what it is: where it was published, or why we chose it."""
+    """Why a number is what it is: where it was published, why we chose it, or that it is one of the table's."""
 
     EXAMPLE = "{kind: estimate, note: why we think so}"
 
-    kind: Annotated[str, *choice("basis", ("stated", "published", "measured", "estimate", "illustrative"))]
+    kind: Annotated[str, *choice("basis", ("stated", "published", "measured", "estimate", "illustrative", "number"))]
     """how the number is known"""
     source: str | None = None
     """the name of one of the case's sources"""
@@ -82,16 +92,18 @@ class Basis(Noun):
             raise wrong(f"basis '{self.kind}' needs a 'source'; name one of the case's sources")
         if self.kind in ("estimate", "illustrative") and self.note is None:
             raise wrong(f"basis '{self.kind}' needs a 'note' that says where the number comes from")
+        if self.kind == "number" and self.source is not None:
+            raise wrong("basis 'number' has its source in the table of numbers; leave 'source' out")
         return self
 
 
 class AssumptionSpec(Noun):
-    """A number put in. `value` is read with the sheet; 'a..b' is a 90 % interval."""
+    """A number put in. `value` is read with the sheet; 'a..b' is a 90 % interval, '= numbers.NAME' of the table."""
 
     EXAMPLE = "{value: 10 million users, basis: {kind: estimate, note: one large region}}"
 
     value: Text
-    """a quantity, or 'a..b', a 90 % interval"""
+    """a quantity, or 'a..b', a 90 % interval, or '= numbers.NAME', which stands in the table of numbers"""
     basis: Basis
     """why it is this number"""
     label: Title | None = None
@@ -113,6 +125,27 @@ class EstimateSpec(Noun):
     """as people call it"""
     note: Prose | None = None
     """more about it"""
+
+
+class CorrelationSpec(Noun):
+    """That two assumptions with ranges vary together."""
+
+    EXAMPLE = "{between: [daily_users, visits_each], of: 0.6}"
+
+    between: Names = Field(examples=["[daily_users, visits_each]"])
+    """the two assumptions"""
+    of: Annotated[float, PlainValidator(RANK_CORRELATION), WithJsonSchema(RANK_CORRELATION_SCHEMA)]
+    """their rank correlation: above 0 they are high together, below 0 one is high where the other is low"""
+    note: Prose | None = None
+    """why"""
+
+    @model_validator(mode="after")
+    def _two(self) -> CorrelationSpec:
+        if len(self.between) != 2:
+            raise wrong(
+                f"has {len(self.between)} names in 'between'; write two, for example '[daily_users, visits_each]'"
+            )
+        return self
 
 
 class ClaimSpec(Noun):
@@ -287,6 +320,8 @@ class Case(Noun):
     """numbers put in"""
     estimates: dict[Name, EstimateSpec] = Field(default={}, max_length=500)
     """numbers that follow"""
+    correlations: list[CorrelationSpec] = Field(default=[], max_length=100)
+    """assumptions that vary together; those that are not named here do not"""
     claims: list[ClaimSpec] = Field(default=[], max_length=100)
     """numbers that sources state, judged against the estimates"""
     workload: Workload

@@ -8,7 +8,8 @@ the inputs are right: they say what follows from them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,10 +20,14 @@ from estimators.units import Quantity, Units
 
 Judgement = Literal["supported", "rounded", "too_high", "too_low", "wrong_dimension"]
 
+ROUNDING = 1.5
+"""the factor within which a number is rounded, unless somebody says otherwise"""
 CLOSE = 0.02
 """relative gap up to which a number is supported, and up to which a slip fits"""
 TIGHT = 0.003
-"""the same for gaps that are small themselves, and for products of two slips"""
+"""the same for gaps that are small themselves, and for two slips at once"""
+LEAST_OF_TWO = 80
+"""a smaller factor is too often explained by two slips that nobody made"""
 
 _SCALES = {10: "a factor of ten", 100: "a factor of a hundred", 10**4: "a factor of ten thousand",
            10**5: "a factor of a hundred thousand", 10**7: "a factor of ten million",
@@ -37,13 +42,19 @@ _TIMES = {
     365: "365: per year against per day",
     12: "12: per year against per month",
     7: "7: per week against per day",
+    168: "168: per week against per hour",
     720: "720: per month against per hour",
     1440: "1,440: per day against per minute",
+    8760: "8,760: per year against per hour",
+    43_200: "43,200: per month against per minute",
+    604_800: "604,800: per week against per second",
     2_592_000: "2.59 million: per month against per second",
     31_536_000: "31.5 million: per year against per second",
 }
+_MONTH = re.compile(r"\bmo(nths?)?\b")
 _MONTH_GAP = (365 / 12) / 30
 _MONTH_SLIP = "months of 2.63 million seconds (365/12 days) against 2.59 million (30 days)"
+_TIMES_AS_WELL = (60, 3600, 24, 86_400, 30, 365, 2_592_000, 31_536_000)
 _WORDS = {2: "twice", 3: "three times", 4: "four times", 5: "five times", 6: "six times", 7: "seven times",
           8: "eight times", 9: "nine times", 10: "ten times", 100: "a hundred times",
           1000: "a thousand times", 10**6: "a million times"}  # fmt: skip
@@ -69,10 +80,14 @@ def judge(
     computed: Quantity,
     low: Quantity | None = None,
     high: Quantity | None = None,
-    rounding: float = 1.5,
+    rounding: float = ROUNDING,
     units: Units | None = None,
+    typed: str | None = None,
 ) -> Verdict:
-    """Compare; `low` and `high` bound the computed value's 90 % interval, `rounding` >= 1 is a factor."""
+    """Compare; `low` and `high` bound the computed value's 90 % interval, `rounding` >= 1 is a factor.
+
+    `typed` is the calculation as it was typed, if that is all there is to it: then it tells which slips are possible.
+    """
     if not rounding >= 1:
         raise FormulaError(f"rounding by a factor of {rounding:g}: it is at least 1, for example 1.5")
     units = units or Units()
@@ -89,11 +104,13 @@ def judge(
     inside = low is not None and high is not None and low.value <= stated.value <= high.value
     verdict = _verdict(stated.value, computed.value, inside, rounding)
     slip = None if inside or ratio is None else likely_slip(ratio, stated.dimension)
+    if slip == _MONTH_SLIP and typed is not None and not _MONTH.search(f"{typed} {stated.text}"):
+        slip = None
     sentence = _sentence(verdict, ratio, computed, unit, slip, units)
     return Verdict(stated, computed, unit, ratio, verdict, slip, sentence)
 
 
-def judge_claim(claim: Claim, result: Result, units: Units, rounding: float = 1.5) -> Verdict:
+def judge_claim(claim: Claim, result: Result, units: Units, rounding: float = ROUNDING) -> Verdict:
     """A sheet's claim against the result it is about."""
     return judge(claim.value, result.value, result.low, result.high, rounding, units)
 
@@ -109,13 +126,19 @@ def _verdict(stated: float, computed: float, inside: bool, rounding: float) -> J
 def likely_slip(ratio: float, dimension: Dimension) -> str | None:
     """The slip whose factor is nearest to `ratio` (or its inverse), within 2 %; None if nothing fits.
 
-    Bits, bytes and binary prefixes are thought of only where bytes are concerned.
+    Two slips at once are thought of only where one explains nothing, and have to fit within 0.3 %; bits, bytes
+    and binary prefixes only where bytes are concerned.
     """
     if not (ratio > 0 and math.isfinite(ratio)):
         return None
     factor = max(ratio, 1 / ratio)
     has_bytes = bool(dimension.power(BYTE))
-    candidates = _small_gaps(has_bytes) if factor < 1.3 else _factors(has_bytes)
+    if factor < 1.3:
+        return _nearest(factor, _small_gaps(has_bytes))
+    return _nearest(factor, _factors(has_bytes)) or _nearest(factor, _pairs(has_bytes))
+
+
+def _nearest(factor: float, candidates: Iterable[tuple[float, float, str]]) -> str | None:
     fitting = [
         (abs(math.log(factor / size)), slip)
         for size, within, slip in candidates
@@ -132,19 +155,32 @@ def _small_gaps(has_bytes: bool) -> Iterator[tuple[float, float, str]]:
             yield 1.024**steps, TIGHT, f"1.024 per prefix step ({steps}): decimal against binary prefixes"
 
 
+def _prefix_steps() -> dict[int, str]:
+    return {1000**steps: f"{words} ({1000**steps:,})" for steps, words in _STEPS.items()}
+
+
 def _factors(has_bytes: bool) -> Iterator[tuple[float, float, str]]:
     """(factor, tolerance, slip) of the gaps that make a number wrong; the plainer ones first."""
     for size, slip in {**_SCALES, **_TIMES}.items():
         yield size, CLOSE, slip
-    for steps, words in _STEPS.items():
-        yield 1000**steps, CLOSE, f"{words} ({1000**steps:,})"
+    for size, slip in _prefix_steps().items():
+        yield size, CLOSE, slip
     if has_bytes:
         yield 8, CLOSE, "eight: bits for bytes"
         for steps, words in _STEPS.items():
             yield 1024**steps, CLOSE / 2, f"{words} of 1,024"
-            yield 8 * 1000**steps, TIGHT, f"{words} (1,000) and eight: bits for bytes as well"
-            yield 1000**steps / 8, TIGHT, f"{words} (1,000) and eight: bits for bytes as well"
-        yield 80, TIGHT, "a factor of ten and eight: bits for bytes as well"
+
+
+def _pairs(has_bytes: bool) -> Iterator[tuple[float, float, str]]:
+    """The same of two slips at once: a prefix or a factor of ten, and bits for bytes or per what time."""
+    seconds = {time: _TIMES[time] for time in _TIMES_AS_WELL}
+    if has_bytes:
+        seconds[8] = "eight: bits for bytes"
+    for one, first in {10: _SCALES[10], **_prefix_steps()}.items():
+        for other, second in seconds.items():
+            for size in (one * other, max(one / other, other / one)):
+                if size >= LEAST_OF_TWO and (one > 10 or other == 8):
+                    yield size, TIGHT, f"{first} and {second} as well"
 
 
 def _sentence(

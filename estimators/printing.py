@@ -10,7 +10,7 @@ from estimators.vocabulary import SECONDS, plurals
 
 _WORDS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 _BYTE_STEPS = ((1e18, "EB"), (1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
-_PER = re.compile(r"(?:/|\bper\s)\s*([A-Za-z]+)")
+_PER = re.compile(r"(?:/|\b(?:per|an?|each|every)\s)\s*([A-Za-z]+)")
 
 
 def number(value: float, digits: int = 4) -> str:

@@ -1,14 +1,14 @@
 """A sheet: assumptions and the estimates that follow from them, evaluated in dependency order.
 
 Each estimate has a value, a working and, where a range lies beneath it, a 90 % interval by seeded
-sampling. Every assumption has its own stream of luck, keyed by its name: adding or reordering
-others changes no draw of it.
+sampling. Every assumption has its own stream of luck, keyed by its name: adding, removing or
+reordering others changes no draw of it, unless a correlation is declared that ties it to them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,8 +17,9 @@ from estimators import printing, tree
 from estimators.dimension import common
 from estimators.errors import FormulaError, shown
 from estimators.formula import Formula, unknown_name
-from estimators.functions import FUNCTIONS
-from estimators.sampling import interval, sample
+from estimators.functions import PRIMITIVES
+from estimators.order import circle_message, circles, in_order
+from estimators.sampling import SAMPLES, Correlations, faults, interval, samples
 from estimators.units import Quantity, Range, Units
 
 if TYPE_CHECKING:
@@ -103,11 +104,17 @@ class Sheet:
     estimates: Sequence[Estimate]
     outside: Mapping[str, Quantity] = field(default_factory=dict)
     seed: int = 0
+    correlations: Correlations = field(default_factory=dict)
+    """rank correlations of two assumptions each; without effect where one of them has no range"""
 
     def problems(self) -> list[tuple[str, str]]:
         """(name, message) for everything that is wrong, in the order of the sheet."""
         order = {name: place for place, name in enumerate(self._names())}
         return sorted(self._computed[1], key=lambda problem: order.get(problem[0], -1))
+
+    def correlation_problems(self) -> list[str]:
+        """What is wrong with the correlations."""
+        return [message for _, message in faults([*self.correlations.items()], [one.name for one in self.assumptions])]
 
     def quantities(self) -> dict[str, Quantity]:
         """The point value of every name that has one; an estimate with a problem has none."""
@@ -119,7 +126,8 @@ class Sheet:
 
     def evaluate(self) -> dict[str, Result]:
         """All results, or one FormulaError with every problem in it."""
-        problems = [f"{name}: {message}" for name, message in self.problems()]
+        problems = [f"{name}: {message}" if name else message for name, message in self.problems()]
+        problems += self.correlation_problems()
         if problems:
             raise FormulaError("; ".join(problems))
         return self.results()
@@ -129,8 +137,16 @@ class Sheet:
         yield from (one.name for one in self.estimates)
 
     @cached_property
-    def _by_name(self) -> dict[str, Estimate]:
-        return {one.name: one for one in self.estimates}
+    def in_order(self) -> tuple[Estimate, ...]:
+        """The estimates so that each comes after what it uses, without those in a circle."""
+        by_name = {one.name: one for one in self.estimates}
+        return tuple(by_name[name] for name in in_order(self._uses))
+
+    @cached_property
+    def _uses(self) -> dict[str, frozenset[str]]:
+        """The estimates that each estimate uses."""
+        names = {one.name for one in self.estimates}
+        return {one.name: one.formula.names & names for one in self.estimates}
 
     @cached_property
     def _computed(self) -> tuple[dict[str, Quantity], list[tuple[str, str]]]:
@@ -140,10 +156,10 @@ class Sheet:
             return {}, [("", f"{size:,} names; a sheet takes at most {MAX_NAMES:,}, split it up")]
         problems = list(self._bad_names())
         values = dict(self.outside) | {one.name: one.point for one in self.assumptions}
-        order, in_order = self._order()
-        problems += in_order
-        for name in order:
-            estimate = self._by_name[name]
+        problems += self._unknown_names()
+        problems += [(circle[0], circle_message(circle)) for circle in circles(self._uses)]
+        for estimate in self.in_order:
+            name = estimate.name
             if not estimate.formula.names <= values.keys():
                 continue  # it depends on a name that has its own problem
             try:
@@ -159,34 +175,20 @@ class Sheet:
                 yield name, f"{shown(name)} is not a name; use letters, digits and _, a letter first"
             elif self.units.is_unit(name):
                 yield name, f"{shown(name)} is a unit, no name may be one; write 'total_{name}' or so"
-            elif name in FUNCTIONS or name == "per":
+            elif name in PRIMITIVES or name == "per":
                 yield name, f"{shown(name)} has a meaning in formulas; choose another name"
             elif name in seen:
                 yield name, f"{shown(name)} stands twice; each name may stand for one thing only"
             seen.add(name)
 
-    def _order(self) -> tuple[list[str], list[tuple[str, str]]]:
-        """Estimates so that each comes after what it uses; unknown names and cycles as problems."""
+    def _unknown_names(self) -> list[tuple[str, str]]:
         known = {*self._names(), *self.outside}
         problems: list[tuple[str, str]] = []
-        waiting: dict[str, set[str]] = {}
         for one in self.estimates:
             for name in sorted(one.formula.names - known):
                 guesses = known if len(problems) < MAX_GUESSES else ()
                 problems.append((one.name, str(unknown_name(name, guesses, self.units))))
-            waiting[one.name] = set(one.formula.names & self._by_name.keys())
-        users: dict[str, list[str]] = {}
-        for name, uses in waiting.items():
-            for used in uses:
-                users.setdefault(used, []).append(name)
-        order = [name for name, uses in waiting.items() if not uses]
-        for done in order:  # grows while it is walked
-            for user in users.get(done, ()):
-                waiting[user].discard(done)
-                if not waiting[user]:
-                    order.append(user)
-        left = {name: uses for name, uses in waiting.items() if uses}
-        return order, problems + [(cycle[0], _cycle_message(cycle)) for cycle in _cycles(left)]
+        return problems
 
     def _value(self, estimate: Estimate, values: Mapping[str, Quantity]) -> Quantity:
         """The point value, with its dimension checked against the declared unit."""
@@ -212,10 +214,10 @@ class Sheet:
         units = {name: self.units.unit_for(values[name]) for name in self.outside if name in values}
         units |= {one.name: self.units.unit_for(_as_written(one)) for one in self.assumptions}
         found: dict[str, Result] = {}
-        for name in self._order()[0]:
-            if name in values and name not in self.outside:
-                found[name] = self._result(self._by_name[name], values, units)
-                units[name] = found[name].unit
+        for estimate in self.in_order:
+            if estimate.name in values and estimate.name not in self.outside:
+                found[estimate.name] = self._result(estimate, values, units)
+                units[estimate.name] = found[estimate.name].unit
         return {one.name: found[one.name] for one in self.estimates if one.name in found}
 
     def _result(self, estimate: Estimate, values: Mapping[str, Quantity], units: Mapping[str, str]) -> Result:
@@ -231,25 +233,38 @@ class Sheet:
     @cached_property
     def _results(self) -> dict[str, Result]:
         """Results with intervals where a range lies beneath."""
-        done, values = dict(self._bare_results), self._computed[0]
-        inputs: dict[str, numpy.ndarray | float] = {name: quantity.value for name, quantity in values.items()}
-        ranges = {one.name: one.value for one in self.assumptions if isinstance(one.value, Range)}
-        inputs |= {name: sample(value, name, self.seed) for name, value in ranges.items()}
-        uncertain, spoilt = set(ranges), set[str]()
-        for name in self._order()[0]:
-            formula = self._by_name[name].formula
-            if name not in done or formula.names.isdisjoint(uncertain):
-                continue
-            uncertain.add(name)
-            try:
-                if bad := sorted(formula.names & spoilt):
-                    raise FormulaError(f"{shown(bad[0])} has no interval")
-                low, median, high, inputs[name] = interval(formula, inputs)
-                done[name] = _with_interval(done[name], low, median, high)
-            except FormulaError as error:
-                spoilt.add(name)
-                done[name] = replace(done[name], no_interval=str(error))
+        done, (arrays, without) = dict(self._bare_results), self.samples()
+        for name in done.keys() & arrays.keys():
+            done[name] = _with_interval(done[name], *interval(arrays[name]))
+        for name in done.keys() & without.keys():
+            done[name] = replace(done[name], no_interval=without[name])
         return done
+
+    def samples(self, of: Collection[str] | None = None) -> tuple[dict[str, numpy.ndarray], dict[str, str]]:
+        """Samples of every uncertain name, in base units; and for those that have none, why not.
+
+        `of`: of these estimates only, and of the assumptions; what an estimate rests on must be among them.
+        """
+        import numpy
+
+        values = self._computed[0]
+        ranges = {one.name: one.value for one in self.assumptions if isinstance(one.value, Range)}
+        contradiction = next(iter(self.correlation_problems()), "")
+        arrays = {} if contradiction else samples(ranges, self.correlations, self.seed)
+        without = dict.fromkeys(ranges, contradiction) if contradiction else {}
+        for estimate in self.in_order:
+            name, names = estimate.name, estimate.formula.names
+            uncertain = names & (arrays.keys() | without.keys())
+            if not uncertain or name not in values or (of is not None and name not in of):
+                continue
+            try:
+                if bad := sorted(uncertain & without.keys()):
+                    raise FormulaError(f"{shown(bad[0])} has no interval")
+                given = {one: arrays.get(one, numpy.asarray(values[one].value)) for one in names}
+                arrays[name] = numpy.broadcast_to(estimate.formula.samples(given), SAMPLES)
+            except FormulaError as error:
+                without[name] = str(error)
+        return arrays, without
 
 
 def _with_interval(result: Result, low: float, median: float, high: float) -> Result:
@@ -266,27 +281,4 @@ def _shared_time(formula: Formula, units: Sequence[str]) -> str | None:
     """The time unit that all rates in the formula were written in, if there is just one."""
     texts = [*units, *(number.text for number in tree.numbers(formula.tree))]
     found = {per for per in map(printing.per_time, texts) if per}
-    return found.pop() if len(found) == 1 else None
-
-
-def _cycles(waiting: Mapping[str, set[str]]) -> list[list[str]]:
-    """The cycles among names that wait for each other, each once."""
-    found: list[list[str]] = []
-    seen: set[str] = set()
-    for start in waiting:
-        path: list[str] = []
-        place: dict[str, int] = {}
-        name = start
-        while name not in seen:
-            seen.add(name)
-            place[name] = len(path)
-            path.append(name)
-            name = min(used for used in waiting[name] if used in waiting)
-        if name in place:
-            found.append(path[place[name] :])
-    return found
-
-
-def _cycle_message(cycle: Sequence[str]) -> str:
-    chain = [*cycle, cycle[0]] if len(cycle) < 8 else [*cycle[:6], "…", cycle[0]]
-    return f"goes in a circle: {' -> '.join(chain)}; an estimate must not use itself"
+    return formula.per or (found.pop() if len(found) == 1 else None)

@@ -14,7 +14,7 @@ from typing import Any
 
 from estimators.dimension import Dimension
 from estimators.errors import FormulaError, shown
-from estimators.functions import FUNCTIONS, alike
+from estimators.functions import Function, alike
 from estimators.units import Quantity
 
 
@@ -53,11 +53,14 @@ class Power:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    function: str
+    function: Function
     arguments: tuple[Node, ...]
 
 
 Node = Number | Name | Negative | Sum | Product | Power | Call
+
+ONE = Number(Quantity(1.0, text="1"))
+"""stands for a factor that was not given"""
 
 LARGEST = 1e300
 """room is left above it for printing in nanoseconds or per year"""
@@ -94,7 +97,8 @@ def _text(node: Node, names: Mapping[str, str]) -> tuple[str, int]:
         case Power(base, exponent):
             return f"{_inner(base, names, _ATOM)}^{_exponent(exponent)}", _POWER
         case Call(function, arguments):
-            return f"{function}({', '.join(text(one, names) for one in arguments)})", _ATOM
+            bare = {name: given.replace(",", "") for name, given in names.items()}  # a comma parts arguments here
+            return f"{function.name}({', '.join(text(one, bare) for one in arguments)})", _ATOM
 
 
 def _inner(node: Node, names: Mapping[str, str], least: int) -> str:
@@ -116,19 +120,74 @@ def _exponent(exponent: Fraction) -> str:
     return f"{float(exponent)!r}"
 
 
+def parts(node: Node) -> list[Node]:
+    """What it is made of, one step down."""
+    match node:
+        case Negative(of) | Power(of):
+            return [of]
+        case Sum(inside) | Product(inside):
+            return [part for _, part in inside]
+        case Call(_, arguments):
+            return list(arguments)
+    return []
+
+
 def names(node: Node) -> frozenset[str]:
     """Every name the formula uses."""
+    return frozenset((node.name,)) if isinstance(node, Name) else frozenset().union(*map(names, parts(node)))
+
+
+def size(node: Node) -> int:
+    """How many parts it has when it is written out. What stands in several places is walked once."""
+    known: dict[int, int] = {}
+
+    def count(one: Node) -> int:
+        if id(one) not in known:
+            known[id(one)] = 1 + sum(map(count, parts(one)))
+        return known[id(one)]
+
+    return count(node)
+
+
+def replaced(node: Node, trees: Mapping[str, Node]) -> Node:
+    """The tree with trees put in for names; factors of `ONE` are left out."""
     match node:
         case Number():
-            return frozenset()
+            return node
         case Name(name):
-            return frozenset((name,))
-        case Negative(of) | Power(of):
-            return names(of)
-        case Sum(parts) | Product(parts):
-            return frozenset().union(*(names(part) for _, part in parts))
-        case Call(_, arguments):
-            return frozenset().union(*(names(one) for one in arguments))
+            return trees.get(name, node)
+        case Negative(of):
+            return Negative(replaced(of, trees))
+        case Sum(terms):
+            return Sum(tuple((added, replaced(term, trees)) for added, term in terms))
+        case Product(factors):
+            put_in = [(multiplied, replaced(factor, trees)) for multiplied, factor in factors]
+            kept = [(multiplied, factor) for multiplied, factor in put_in if factor is not ONE]
+            if not kept or not kept[0][0]:
+                kept.insert(0, (True, ONE))
+            return Product(tuple(kept)) if len(kept) > 1 else kept[0][1]
+        case Power(base, exponent):
+            return Power(replaced(base, trees), exponent)
+        case Call(function, arguments):
+            return Call(function, tuple(replaced(one, trees) for one in arguments))
+
+
+def expanded(node: Node) -> Node:
+    """The tree with the formulas of its functions in place of the calls."""
+    match node:
+        case Negative(of):
+            return Negative(expanded(of))
+        case Sum(terms):
+            return Sum(tuple((added, expanded(term)) for added, term in terms))
+        case Product(factors):
+            return Product(tuple((multiplied, expanded(factor)) for multiplied, factor in factors))
+        case Power(base, exponent):
+            return Power(expanded(base), exponent)
+        case Call(function, arguments):
+            inside = [expanded(one) for one in arguments]
+            made: Node = function.expand(inside) if function.expand else Call(function, tuple(inside))
+            return made
+    return node
 
 
 def dimension(node: Node, dimensions: Mapping[str, Dimension]) -> Dimension:
@@ -152,23 +211,34 @@ def dimension(node: Node, dimensions: Mapping[str, Dimension]) -> Dimension:
             return dimension(base, dimensions) ** exponent
         case Call(function, arguments):
             sides = [(short(one), dimension(one, dimensions)) for one in arguments]
-            return FUNCTIONS[function].shape(function, sides)
+            return function.shape(function.name, sides)
 
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
     """How numbers are reckoned: the same walk gives floats or numpy arrays."""
 
-    call: Callable[[str, Sequence[Any]], Any]
+    call: Callable[[Function, Sequence[Any]], Any]
     power: Callable[[Any, float], Any]
     is_finite: Callable[[Any], bool]
 
 
 SCALARS = Arithmetic(
-    call=lambda function, arguments: FUNCTIONS[function].on_numbers(arguments),
+    call=lambda function, arguments: function.on_numbers(arguments),
     power=math.pow,
     is_finite=lambda result: abs(result) <= LARGEST,
 )
+
+
+def arrays() -> Arithmetic:
+    """The walk on numpy arrays of one length, floats beside them; numpy is imported here and not at start-up."""
+    import numpy
+
+    return Arithmetic(
+        call=lambda function, arguments: function.on_arrays(arguments),
+        power=numpy.power,
+        is_finite=lambda result: bool(numpy.all(numpy.abs(result) <= LARGEST)),
+    )
 
 
 def value(node: Node, values: Mapping[str, Any], arithmetic: Arithmetic) -> Any:
@@ -214,28 +284,11 @@ def _step(node: Node, values: Mapping[str, Any], arithmetic: Arithmetic) -> Any:
 
 def has_product(node: Node) -> bool:
     """Whether anything is multiplied or divided in it."""
-    match node:
-        case Product():
-            return True
-        case Negative(of) | Power(of):
-            return has_product(of)
-        case Sum(terms):
-            return any(has_product(term) for _, term in terms)
-        case Call(_, arguments):
-            return any(has_product(one) for one in arguments)
-    return False
+    return isinstance(node, Product) or any(map(has_product, parts(node)))
 
 
 def numbers(node: Node) -> list[Quantity]:
     """The numbers written in the formula, from left to right."""
-    match node:
-        case Number(quantity):
-            return [quantity]
-        case Name():
-            return []
-        case Negative(of) | Power(of):
-            return numbers(of)
-        case Sum(parts) | Product(parts):
-            return [quantity for _, part in parts for quantity in numbers(part)]
-        case Call(_, arguments):
-            return [quantity for one in arguments for quantity in numbers(one)]
+    if isinstance(node, Number):
+        return [node.quantity]
+    return [quantity for part in parts(node) for quantity in numbers(part)]

@@ -31,6 +31,7 @@ from estimators.vocabulary import Unit, built_in, noun_units
 __all__ = ["Dimension", "Quantity", "Range", "Units", "fits"]
 
 MAX_TEXT = 200
+MAX_READ_UNITS = 1_000
 _BETWEEN = re.compile(r"\s*(?<!\.)\.\.(?!\.)\s*|\s+to\s+")
 _NOUN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 
@@ -86,6 +87,7 @@ class Units:
 
     def __init__(self, nouns: Iterable[str] = ()) -> None:
         self.table: dict[str, Unit] = dict(built_in())
+        self._read_units: dict[str, Unit] = {}  # a page prints in few units, thousands of times
         for noun in nouns:
             self._add(noun)
 
@@ -109,6 +111,14 @@ class Units:
         return float(factor), dimension
 
     def _unit(self, text: str) -> Unit:
+        found = self._read_units.get(text)
+        if found is None:
+            if len(self._read_units) >= MAX_READ_UNITS:
+                self._read_units.clear()
+            found = self._read_units[text] = self._read_unit(text)
+        return found
+
+    def _read_unit(self, text: str) -> Unit:
         tokens = Tokens(_bounded(text, "a unit"))
         if tokens.peek().text == "1" and not tokens.at("*", ahead=1):
             tokens.take()
@@ -186,7 +196,7 @@ class Units:
         sign = -1 if tokens.at("-") else 1
         if tokens.at("-", "+"):
             tokens.take()
-        reading = read_quantity(tokens, self.table)
+        reading = read_quantity(tokens, self.table, alone=True)
         self._finished(tokens, after=reading.unit)
         return reading, sign
 

@@ -12,7 +12,8 @@ Unit = tuple[Fraction, Dimension]
 
 MULTIPLIERS = {
     "k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15,
-    "thousand": 10**3, "million": 10**6, "billion": 10**9, "bn": 10**9, "trillion": 10**12,
+    "hundred": 100, "thousand": 10**3, "lakh": 10**5, "million": 10**6, "mio": 10**6, "mln": 10**6, "crore": 10**7,
+    "billion": 10**9, "bn": 10**9, "bln": 10**9, "trillion": 10**12, "tn": 10**12,
 }  # fmt: skip
 
 SECONDS: dict[str, int | Fraction] = {
@@ -26,36 +27,46 @@ _TIME_SPELLINGS = {
 }  # fmt: skip
 _NO_PLURAL = frozenset({"s", "ms", "us", "ns", "µs", "μs", "h"})
 
-_DECIMAL = (("k", "kilo"), ("M", "mega"), ("G", "giga"), ("T", "tera"), ("P", "peta"), ("E", "exa"))
-_BINARY = (("Ki", "kibi"), ("Mi", "mebi"), ("Gi", "gibi"), ("Ti", "tebi"), ("Pi", "pebi"), ("Ei", "exbi"))
+_DECIMAL = (("k", "kilo"), ("M", "mega"), ("G", "giga"), ("T", "tera"), ("P", "peta"), ("E", "exa"), ("Z", "zetta"))
+_BINARY = (("Ki", "kibi"), ("Mi", "mebi"), ("Gi", "gibi"), ("Ti", "tebi"), ("Pi", "pebi"), ("Ei", "exbi"),
+           ("Zi", "zebi"))  # fmt: skip
 
-# ruff: noqa: SIM905 - eighty words read better as text than as eighty literals
+# ruff: noqa: SIM905 - a hundred words read better as text than as a hundred literals
 NOUNS = (
     "user member customer rider driver viewer person request query page load visit session view click "
     "impression watch video item product candidate score row record event message transaction document "
     "post tweet job ad bid feature example label frame token word key call text image photo song "
     "listing offer order trip ride payment replica server machine worker core cpu vcpu gpu instance "
     "node shard partition slot thread connection prediction operation op read write lookup sample "
-    "parameter embedding vector flop "
+    "parameter embedding vector flop character integer float dimension account follower comment like upload "
+    "download notification email url search article subscriber object file "
 ).split()
 _IRREGULAR = {"person": ("people", "persons")}
 
 _NOT_METRES = "'m' alone is not a unit; write 'min' for minutes, 'ms' for milliseconds or 'M' for million"
-_DOLLARS = "is no unit here, money is in US dollars; write for example '$2.50' or '2.50 USD'"
 REMEDIES = {
     "m": _NOT_METRES,
     "b": "'b' alone is not a unit; write 'bit' or 'B' for bytes",
     "d": "'d' is not a unit; write 'day'",
-    "mb": "'mb' is not a unit; write 'MB' for megabytes or 'Mb' for megabits",
-    "gb": "'gb' is not a unit; write 'GB' for gigabytes or 'Gb' for gigabits",
-    "tb": "'tb' is not a unit; write 'TB' for terabytes or 'Tb' for terabits",
-    "pb": "'pb' is not a unit; write 'PB' for petabytes or 'Pb' for petabits",
-    "mn": "'mn' is not a unit; write 'million'",
-    "mm": "'mm' is not a unit; write 'million'",
     "x": "'x' is not a unit; a plain factor is written without one",
-    "€": f"'€' {_DOLLARS}",
-    "£": f"'£' {_DOLLARS}",
-}
+    "=": "'=' stands only in a sheet (name = formula) and before the number that somebody states",
+    ":": "':' has no meaning here; write a share as '1 %', a name as 'peak = 2 * 3500 QPS'",
+    **{prefix + "b": f"'{prefix}b' is not a unit; write '{prefix.upper()}B' for {prefixed}bytes or "
+       f"'{prefix.upper()}b' for {prefixed}bits"
+       for prefix, prefixed in (("m", "mega"), ("g", "giga"), ("t", "tera"), ("p", "peta"))},
+    **{word: f"'{word}' is not a unit; write 'million'" for word in ("mn", "mm", "MM", "mil")},
+    **{sign: f"'{sign}' is no unit here, money is in US dollars; write for example '$2.50' or '2.50 USD'"
+       for sign in "€£"},
+    **{sign: f"'{sign}' has no meaning here; write the number alone, or a range as an assumption: '8..12 GB'"
+       for sign in "~≈"},
+    **{word: f"'{word}' has no meaning here; write {remedy}" for word, remedy in (
+        ("and", "+ or *"), ("plus", "+"), ("minus", "-"), ("over", "/"), ("divided", "/"), ("by", "/ or *"))},
+    **{word: f"'{word}' has no meaning here; write '/{time}' after what is counted, as in '5M views/{time}'{more}"
+       for word, time, more in (
+        ("hourly", "hour", ""), ("daily", "day", ", or DAU for users"), ("weekly", "week", ", or WAU for users"),
+        ("monthly", "month", ", or MAU for users"), ("yearly", "year", ""))},
+    **{word: f"'{word}' has no meaning here; leave it out" for word in ("active", "concurrent", "each", "total")},
+}  # fmt: skip
 """What to write instead of what people write and no unit means."""
 
 
@@ -102,11 +113,13 @@ def _bytes() -> dict[str, Unit]:
 
 
 def _rates() -> dict[str, Unit]:
-    """QPS and its like are 1/s: which count is meant is left to where they stand."""
+    """QPS and its like are 1/s, RPM and its like 1/min: which count is meant is left to where they stand."""
     per_second = Dimension.of({SECOND: -1})
-    table = {name: (Fraction(1), per_second) for name in ("QPS", "qps", "RPS", "rps", "TPS", "tps", "IOPS", "Hz")}
-    for prefix, size in (("k", 1000), ("M", 10**6), ("G", 10**9)):
-        table |= {prefix + name: (Fraction(size), per_second) for name in ("QPS", "qps", "rps", "Hz")}
+    table: dict[str, Unit] = {}
+    for prefix, size in (("", 1), ("k", 1000), ("M", 10**6), ("G", 10**9)):
+        for name in ("QPS", "qps", "RPS", "rps", "TPS", "tps", "IOPS", "Hz"):
+            table[prefix + name] = (Fraction(size), per_second)
+    table |= dict.fromkeys(("QPM", "RPM", "rpm", "TPM"), (Fraction(1, 60), per_second))
     table["fps"] = table["FPS"] = (Fraction(1), Dimension.of({"frame": 1, SECOND: -1}))
     return table
 
@@ -138,6 +151,7 @@ def built_in() -> dict[str, Unit]:
     for noun in NOUNS:
         table |= noun_units(noun)
     short = {"req": "request", "msg": "message", "txn": "transaction", "param": "parameter"}
+    short |= {"char": "character", "dim": "dimension", "int": "integer", "vCPU": "vcpu"}
     for abbreviation, noun in short.items():
         table[abbreviation] = table[abbreviation + "s"] = table[noun]
     user, text = table["user"], table["text"]

@@ -62,7 +62,7 @@ def test_applying_is_the_same_as_reading_anew() -> None:
 
 
 def test_a_sheet_that_does_not_change_is_kept() -> None:
-    assert apply(YOUTUBE, {"stages.ranking.replicas": "20"}).sheet is YOUTUBE.sheet
+    assert apply(YOUTUBE, {"stages.ranking.timeout": "90 ms"}).sheet is YOUTUBE.sheet
     assert apply(YOUTUBE, {"stages.prerank.keeps": "400 videos"}).sheet is not YOUTUBE.sheet  # a formula names it
     rewritten = apply(YOUTUBE, {"assumptions.slate.value": "0.1k videos/load"})  # the same number, other working
     assert rewritten.sheet is not YOUTUBE.sheet

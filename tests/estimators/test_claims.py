@@ -106,6 +106,17 @@ def test_wrong_dimension_names_both() -> None:
         (8000, BYTES, "bits for bytes as well"),
         (125, BYTES, "bits for bytes as well"),
         (80, BYTES, "a factor of ten and eight"),
+        (8000, BYTES, "one prefix step (1,000) and eight"),
+        (1e6 / 8 * 1.002, BYTES, "two prefix steps (1,000,000) and eight"),
+        (1e6 / 8 * 1.01, BYTES, None),  # two slips at once only where they fit tightly
+        (86.4e6, PLAIN, "one prefix step (1,000) and 86,400: per day against per second as well"),
+        (1e9 / 86_400, ROWS, "three prefix steps (1,000,000,000) and 86,400"),
+        (1000 / 24, ROWS, None),  # too small a factor for two slips
+        (2, PLAIN, None),  # a peak against an average is no slip
+        (2.5, BYTES, None),
+        (168, PLAIN, "168: per week against per hour"),
+        (8760, PLAIN, "8,760: per year against per hour"),
+        (604_800, PLAIN, "604,800: per week against per second"),
         (60, PLAIN, "60: per minute"),
         (3600, PLAIN, "per hour against per second"),
         (3456, PLAIN, None),
@@ -170,6 +181,13 @@ def test_slips(ratio: float, dimension: Dimension, says: str | None) -> None:
 )
 def test_sentences(stated: str, computed: str, sentence: str) -> None:
     assert of(stated, computed).sentence == sentence
+
+
+def test_few_gaps_are_explained_by_chance() -> None:
+    spread = [1.5 * (1e10 / 1.5) ** (step / 5_000) for step in range(5_000)]
+    explained = [likely_slip(factor, BYTES) for factor in spread]
+    assert sum(slip is not None for slip in explained) < 0.08 * len(spread)
+    assert sum(slip is not None and "as well" in slip for slip in explained) < 0.02 * len(spread)
 
 
 def test_no_sentence_speaks_of_truth() -> None:

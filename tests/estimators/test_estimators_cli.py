@@ -7,7 +7,7 @@ import sys
 import pytest
 from click.testing import CliRunner, Result
 
-from estimators.__main__ import main
+from estimators.__main__ import LATER, main
 
 
 def run(*arguments: str) -> Result:
@@ -109,7 +109,7 @@ def test_for_reading() -> None:
         (("users * 2",), "'users' is a unit without a number"),
         (("1..2 ms",), "ranges"),
         (("",), "empty"),
-        (("nan",), "not known"),
+        (("nan",), "is no number"),
         (("9" * 100_000,), "at most 2,000"),
         (("1", "--states", "5 parsecs"), "not a unit"),
         (("1", "--states", "1..2"), "is a range"),
@@ -130,6 +130,27 @@ def test_wrong_usage_is_exit_code_2() -> None:
     assert run("check", "1", "2").exit_code == 2
     assert run("check", "1", "--stats", "2").exit_code == 2
     assert run("chek").exit_code == 2
+
+
+def test_require_and_rounding() -> None:
+    assert run("check", "2 * 3", "--states", "8", "--require").exit_code == 0
+    assert run("check", "2 * 3", "--require").exit_code == 0
+    assert run("check", "2 * 3", "--states", "20").exit_code == 0
+    assert run("check", "2 * 3", "--states", "20", "--require").exit_code == 3
+    assert run("check", "2 * 3", "--states", "20", "--require", "--rounding", "4").exit_code == 0
+    assert run("check", "2 * 3 B", "--states", "6 s", "--require").exit_code == 3
+    wrong = run("check", "2 * 3", "--states", "20", "--rounding", "nan")
+    assert (wrong.exit_code, wrong.stdout) == (1, "")
+    assert "at least 1" in wrong.stderr
+
+
+def test_the_number_may_stand_in_the_calculation() -> None:
+    assert run("check", "500 B * 800e9 = 4 PB").output == run("check", "500 B * 800e9", "--states", "about 4 PB").output
+
+
+def test_help_names_every_command() -> None:
+    printed = run("--help").output
+    assert all(f"\n  {name} " in printed for name in ("check", "sheet", *LATER))
 
 
 def test_a_calculation_may_begin_with_a_minus() -> None:

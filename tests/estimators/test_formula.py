@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import estimators
 from estimators.errors import FormulaError
-from estimators.formula import MAX_LENGTH, Formula
-from estimators.functions import FUNCTIONS
+from estimators.formula import Formula
+from estimators.functions import PRIMITIVES
+from estimators.parser import MAX_LENGTH
 from estimators.units import Dimension, Units
 
 UNITS = Units()
@@ -193,8 +194,8 @@ def test_unlike_things_are_named(text: str, one: str, other: str) -> None:
         ("sqrt()", "takes 1"),
         ("sqrt(1, 2)", "takes 1"),
         ("min(1,000, 2)", "one number or two"),
-        ("nan", "not known"),
-        ("inf + 1", "not known"),
+        ("nan", "is no number"),
+        ("inf + 1", "is no number"),
         ("1e999", "out of range"),
         ("5 // 2", "'('"),
         ("5 % 2", "operator"),
@@ -380,7 +381,7 @@ def test_readable() -> None:
 
 
 def test_functions_agree_on_numbers_and_arrays() -> None:
-    for name, function in FUNCTIONS.items():
+    for name, function in PRIMITIVES.items():
         for number in (0.3, 1.0, 2.5, 3.5, 3.0000000000000004, 7.2):
             arguments = [number] * function.least
             many = function.on_arrays([np.array([number, 1.0])] * function.least)
@@ -408,3 +409,15 @@ def test_a_formula_is_a_value() -> None:
         parse("a").text = "b"  # type: ignore[misc]
     with pytest.raises(FormulaError, match="not text"):
         Formula.parse(5, UNITS)  # type: ignore[arg-type]
+
+
+def test_blocks_within_each_other_are_not_written_out_without_end() -> None:
+    """Each writes its argument out three times; a link with forty of them once took seconds and megabytes."""
+    text = "1"
+    for _ in range(39):
+        text = f"mlp_parameters(1, {text} / 1 parameter, 1)" if text != "1" else "mlp_parameters(1, 1, 1)"
+    formula = parse(text)
+    began = time.process_time()
+    assert len(formula.substituted({})) < 10_000
+    assert time.process_time() - began < 1
+    assert parse("model_memory(2 * 3, 4 B)").substituted({}) == "(2 × 3) × 4 B"

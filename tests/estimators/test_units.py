@@ -95,6 +95,28 @@ def refused(text: str, read=UNITS.value) -> str:
         ("1000/s", 1000, "1/s"),
         ("5k", 5000, ""),
         ("10M", 1e7, ""),
+        ("10^9 users", 1e9, "user"),
+        ("10^-3 s", 0.001, "s"),
+        ("2^10", 1024, ""),
+        ("$10^6", 1e6, "USD"),
+        ("2 lakh rides", 2e5, "ride"),
+        ("3 crore users", 3e7, "user"),
+        ("1 hundred rows", 100, "row"),
+        ("$3 per million requests", 3e-6, "USD/request"),
+        ("$3/million requests", 3e-6, "USD/request"),
+        ("$0.10 per 1,000 texts", 1e-4, "USD/text"),
+        ("10 views a day", 10 / DAY, "view/s"),
+        ("$5 an hour", 5 / 3600, "USD/s"),
+        ("10 views each day", 10 / DAY, "view/s"),
+        ("2 KB each", 2000, "B"),
+        ("$2.50/GPU-hour", 2.5 / 3600, "USD/gpu/s"),
+        ("8 core-hours", 8 * 3600, "core*s"),
+        ("500 RPM", 500 / 60, "1/s"),
+        ("2 kTPS", 2000, "1/s"),
+        ("5M IOPS", 5e6, "1/s"),
+        ("16 vCPUs", 16, "vcpu"),
+        ("3 ZB", 3e21, "B"),
+        ("768 dims", 768, "dimension"),
     ],
 )
 def test_reads(text: str, value: float, of: str) -> None:
@@ -147,6 +169,15 @@ def test_numbers_are_not_rounded_on_the_way() -> None:
         ("9" * 150, "out of range"),
         ("12 ms " * 100, "at most 200"),
         ("1 ms\n; import os", "';'"),
+        ("10^99 B", "at most 64"),
+        ("10^0.5", "must be whole"),
+        ("0^-1", "must be whole"),
+        ("$3 per 0 rows", "per 0 of something"),
+        ("5 users daily", "write '/day'"),
+        ("5 MM", "write 'million'"),
+        ("5 gb", "'GB' for gigabytes or 'Gb' for gigabits"),
+        ("~5 GB", "a range as an assumption"),
+        ("5 GB = 6 GB", "'=' stands only"),
     ],
 )
 def test_refuses(text: str, says: str) -> None:
@@ -208,6 +239,7 @@ def test_a_quantity_is_no_range() -> None:
         ("0.0125 s", None, "12.5 ms"),
         ("$2.50/hour", None, "$2.50/hour"),
         ("$2.5/hour", None, "$2.50/hour"),
+        ("10 views a day", None, "10 view/day"),
         ("$1,234.56", None, "$1,235"),
         ("$0.0083/text", None, "$0.0083/text"),
         ("$1.2 million/month", None, "$1.2 million/month"),
@@ -359,6 +391,10 @@ def test_written_unit() -> None:
     texts = ("4 PB", "$2.50/hour", "5k QPS", "10M", "15e9 watches / month", "99 %")
     written = [UNITS.written_unit(text) for text in texts]
     assert written == ["PB", "$/hour", "QPS", "", "watches / month", "%"]
+    written += [
+        UNITS.written_unit(text) for text in ("$3 per million rows", "10 views a day", "8 GPU-hours", "10^9 rows")
+    ]
+    assert written[6:] == ["$ per million rows", "views a day", "GPU-hours", "rows"]
     for unit in written:
         assert UNITS.number_in(Quantity(*UNITS.unit(unit)), unit) == 1
 
