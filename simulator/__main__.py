@@ -1,4 +1,4 @@
-"""`python -m simulator`: run, compare, arrivals, validate."""
+"""`python -m simulator`: run, compare, search, arrivals, validate."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from simulator.progress import ProgressLine
 from simulator.report import report, table, timeline_rows
 from simulator.results import SimulationResult
 from simulator.run import simulate, simulate_until
+from simulator.search_command import command as search
 from simulator.validate import command as validate
 from simulator.why import why
 from simulator.workload import nanoseconds
@@ -43,6 +44,7 @@ def cli() -> None:
 
 
 cli.add_command(validate)
+cli.add_command(search)
 cli.add_command(arrivals)
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from cases.errors import RunError, StagecraftError
+from cases.numbers import from_table
 from cases.scenarios import scenario as scenario_of
 from cases.spec import Case, RunSpec, Scenario
 from simulator.machine import NEVER, Machine
@@ -84,6 +85,8 @@ class Plan:
     def key(self) -> str:
         """Names the result: the hash of the case as changed and of the run. Holds counts, never clocks."""
         identity: dict[str, object] = {"format": FORMAT, "case": self.case.tree, "run": asdict(self.run)}
+        if taken := from_table(self.case):
+            identity["numbers"] = {name: number.value for name, number in sorted(taken.items())}
         if self.scenario is not None:
             identity["events"] = [event.model_dump() for event in scenario_of(self.case, self.scenario).events]
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

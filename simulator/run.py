@@ -34,7 +34,7 @@ def simulate(
     raise, which ends the run. RunError if the run takes longer than the wall-time limit. The result does not depend on
     `workers`, the number of threads (by default one a core; the reference plane holds the interpreter, so it gets one).
     """
-    replications = _Replications(plan, engine, progress, workers, timeline)
+    replications = Replications(plan, engine, progress, workers, timeline)
     replications.upto(plan.run.replications)
     return replications.summary()
 
@@ -60,7 +60,7 @@ def simulate_until(
     if not 2 <= most <= MOST_REPLICATIONS:
         raise RunError(f"an interval needs from 2 to {MOST_REPLICATIONS:,} replications, not {most:,}")
     percent = next((o.percentile for o in plan.case.objectives if o.percentile is not None), 99.0)
-    replications = _Replications(plan, engine, progress, workers, timeline)
+    replications = Replications(plan, engine, progress, workers, timeline)
     count, name = min(FIRST, most), f"p{percent:g}"
     while True:
         replications.upto(count)
@@ -81,7 +81,7 @@ def simulate_until(
     return replace(result, notes=(note, *result.notes))
 
 
-class _Replications:
+class Replications:
     """The replications of one run, wherever they run."""
 
     def __init__(
