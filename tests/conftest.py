@@ -6,12 +6,14 @@ examples: in the whole suite and in one file of it, and in each of the processes
 
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = {"main", "estimate", "explore", "trust"}  # they draw themselves when they are imported
+NAVIGATION = (ROOT / "ui" / "main.py").read_text(encoding="utf-8")
+PAGES = {"main", *re.findall(r'HERE / "(\w+)\.py"', NAVIGATION)}  # they draw themselves when they are imported
 
-for floor in ("estimators", "cases", "simulator", "ui"):
+for floor in ("estimators", "cases", "simulator", "walkthrough", "ui"):
     for module in pkgutil.walk_packages([str(ROOT / floor)], f"{floor}."):
         if floor != "ui" or module.name.removeprefix("ui.") not in PAGES:
             importlib.import_module(module.name)

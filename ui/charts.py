@@ -198,3 +198,17 @@ def _figure(unit: str, log: bool) -> Figure:
         "yaxis": yaxis,
     }
     return Figure([], layout | TRANSPARENT)
+
+
+def power_figure(curve: tuple[tuple[int, float], ...], each: int, wanted: float | None) -> Figure:
+    """Chance to find the difference by the size of an arm; the planned size and the wanted power as lines."""
+    figure = _figure("power", log=False)
+    sizes = [float(size) for size, _ in curve]
+    figure.add_line(sizes, [power for _, power in curve], "power", {"color": "#2f7dc9", "width": 2.4})
+    figure.add_line([float(each)] * 2, [0.0, 1.0], "planned", {"color": "#c2185b", "width": 1.5}, hoverinfo="skip")
+    if wanted is not None:
+        line = {"color": "#8a8f98", "width": 1.5, "dash": "dash"}
+        figure.add_line([0.0, sizes[-1]], [wanted] * 2, "wanted", line, hoverinfo="skip")
+    figure.layout["xaxis"] = {"title": {"text": "in each arm"}, "zeroline": False, "rangemode": "tozero"}
+    figure.layout["yaxis"] |= {"tickformat": ".0%", "range": [0, 1.02]}
+    return figure

@@ -1,22 +1,32 @@
-"""Estimate: the sheet with its workings, and what the sources' own numbers say of their claims."""
+"""Estimate: the sheet with its workings, what each number rests on, and what the sources' own numbers say."""
 
 from __future__ import annotations
 
+from datetime import date
 from html import escape
+from pathlib import Path
 
 import streamlit as st
 
+from cases.cards import cards
 from cases.errors import StagecraftError
-from cases.sheets import WORST_FIRST, estimates, judged_claims
+from cases.sheets import WORST_FIRST, judged_claims
 from cases.spec import Case
 from ui import state
+from ui.assumptions import assumption_cards
 from ui.header import header
 from ui.knobs import knob_sliders, what_changed
+from ui.sheet_cards import estimate_card
+from ui.tables import plain
+from ui.trace_link import traced
+
+STYLE = Path(__file__).parent / "static" / "estimate.css"
 
 
 def page() -> None:
     """Claims first, then the estimates, then what they rest on."""
     state.begin("estimate")
+    st.html(STYLE)
     baseline = state.baseline()
     header(baseline)
     try:
@@ -27,15 +37,25 @@ def page() -> None:
             knob_sliders(case, baseline, prefix="assumptions.")
             what_changed(case, baseline)
         with answer:
+            _traced(case)
             _claims(
                 case, own=not any(path.startswith("assumptions.") for path in state.changes(state.session().chosen))
             )
         with sheet:
             _estimates(case)
-            _assumptions(case)
+            st.header("Assumptions", anchor=False)
+            assumption_cards(case)
     except StagecraftError as error:
-        st.error(f"This design cannot be computed. {error}", icon=":material/warning:")
+        st.error(f"This design cannot be computed. {plain(str(error))}", icon=":material/warning:")
     state.end()
+
+
+def _traced(case: Case) -> None:
+    """The number that somebody asked about on another page, with all that it rests on."""
+    card = cards(case, date.today()).get(traced() or "")
+    if card is not None:
+        st.header("How this number comes about", anchor=False)
+        st.html(estimate_card(card, opened=True, anchored=False))
 
 
 def _claims(case: Case, own: bool) -> None:
@@ -56,38 +76,14 @@ def _claims(case: Case, own: bool) -> None:
         cards.append(f'<div class="card"><div class="head">{head}</div><div>{body}</div></div>')
     st.html("".join(cards))
     titles = dict.fromkeys(case.sources[claim.source].title for claim, _ in judged)
-    st.caption(f"Sources: {'; '.join(titles)}.")
+    st.caption(plain(f"Sources: {'; '.join(titles)}."))
 
 
 def _estimates(case: Case) -> None:
     st.header("Estimates", anchor=False)
-    cards = []
-    for name, result in estimates(case).items():
-        spec = case.estimates[name]
-        interval = ""
-        if result.low is not None and result.high is not None:
-            low, high = (case.units.format(q, result.unit) for q in (result.low, result.high))
-            interval = f"90 % interval {low} to {high}"
-        more = ". ".join(part for part in (interval, spec.note or "") if part)
-        cards.append(
-            f'<div class="card"><div class="head"><span>{escape(spec.label or name.replace("_", " "))}</span>'
-            f'<span class="value">{escape(case.units.format(result.value, result.unit))}</span></div>'
-            f'<div class="more">{escape(more)}</div><div class="working">{escape(str(result.working))}</div></div>'
-        )
-    st.html("".join(cards))
-
-
-def _assumptions(case: Case) -> None:
-    st.header("Assumptions", anchor=False)
-    cards = []
-    for name, spec in case.assumptions.items():
-        source = case.sources.get(spec.basis.source or "")
-        where = source.title if source else spec.basis.note or ""
-        head = f"<span>{escape(spec.label or name.replace('_', ' '))}</span>"
-        value = f'<span class="value">{escape(spec.value)}</span>'
-        more = f'<div class="more">{escape(spec.basis.kind)}: {escape(where)}</div>'
-        cards.append(f'<div class="card"><div class="head">{head}{value}</div>{more}</div>')
-    st.html("".join(cards))
+    if any(card.interval for card in cards(case, date.today()).values()):
+        st.caption("Bars are 90 % intervals on a scale from zero: the ring is the value, the stroke the median.")
+    st.html("".join(estimate_card(card) for card in cards(case, date.today()).values()))
 
 
 page()

@@ -6,7 +6,9 @@ from typing import Literal
 
 import streamlit as st
 
+from cases.cards import beneath_outcomes, origin
 from cases.errors import StagecraftError
+from cases.labels import label_of
 from cases.scenarios import scenarios
 from cases.sheets import far_off
 from cases.spec import Case
@@ -23,10 +25,12 @@ from simulator.results import SimulationResult
 from ui import state, tables
 from ui.charts import chart, goodput_figure, latency_figure, queue_figure, replica_figure
 from ui.diagram import diagram, legend
+from ui.fewest import fewest_section
 from ui.header import header
 from ui.knobs import knob_sliders, what_changed
 from ui.limits import LIMITS
-from ui.runs import WHY, Job, View, forget, view
+from ui.runs import FEWEST, WHY, Job, View, forget, view
+from ui.trace_link import trace_link
 from ui.why import why_section
 
 
@@ -38,7 +42,7 @@ def page() -> None:
         case = state.current()
     except StagecraftError as error:
         header(baseline, happens=True)
-        st.error(f"This design cannot be built. {error}", icon=":material/warning:")
+        st.error(f"This design cannot be built. {tables.plain(str(error))}", icon=":material/warning:")
         with st.container(width=420):
             what_changed(baseline, baseline)
         state.end()
@@ -46,7 +50,7 @@ def page() -> None:
     before, now = _begun(baseline, case)
     header(baseline, happens=True)
     answer = st.container(key="answer")
-    _links(baseline)
+    _links(case, baseline)
     controls, picture = st.container(key="board").columns([1, 3.3], gap="medium")
     with controls:
         knob_sliders(case, baseline)
@@ -60,6 +64,7 @@ def page() -> None:
             _picture(*shown, baseline, before.result, stale=now.result is None)
     else:
         forget(WHY)
+        forget(FEWEST)
     state.end()
 
 
@@ -116,14 +121,17 @@ def _happened(case: Case, result: SimulationResult) -> None:
         )
 
 
-def _links(baseline: Case) -> None:
+def _links(case: Case, baseline: Case) -> None:
     """What a person would ask next of a verdict."""
-    with st.container(horizontal=True, key="links"):
+    with st.container(horizontal=True, key="links", vertical_alignment="center"):
         st.page_link("trust.py", label="How far to believe this", icon=":material/arrow_forward:")
         wrong, claims = far_off(baseline)
         if wrong:
             said = f"{wrong} of the {claims} figures that the sources state are far off: see why"
             st.page_link("estimate.py", label=said, icon=":material/arrow_forward:")
+        rate = origin(case, "workload.rate")
+        for name in dict.fromkeys([*([rate] if rate else []), *beneath_outcomes(case)]):
+            trace_link(name, f"{label_of(case, name)}: how it comes about")
 
 
 def _say(said: Verdict) -> None:
@@ -165,6 +173,7 @@ def _picture(
     if said := tables.ends(result):
         st.markdown(said)
     why_section(case, result, stale)
+    fewest_section(case, result, stale)
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Latency over time**")

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from ui.engine import engine_line
+from ui.runs import visited
 
 HERE = Path(__file__).parent
 
@@ -15,9 +16,14 @@ page = st.navigation(
     [
         st.Page(HERE / "explore.py", title="Explore", url_path="explore", default=True),
         st.Page(HERE / "estimate.py", title="Estimate", url_path="estimate"),
+        st.Page(HERE / "check.py", title="Check a number", url_path="check"),
+        st.Page(HERE / "reconcile.py", title="Reconcile", url_path="reconcile"),
+        st.Page(HERE / "experiment.py", title="Experiments", url_path="experiments"),
+        st.Page(HERE / "numbers.py", title="Numbers", url_path="numbers"),
         st.Page(HERE / "trust.py", title="Trust", url_path="trust"),
     ],
     position="top",
 )
 engine_line()
+visited(page.title)
 page.run()

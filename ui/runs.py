@@ -23,8 +23,10 @@ from simulator.engine import load_when_ready
 from simulator.plan import plan
 from simulator.results import SimulationResult
 from simulator.run import simulate
+from simulator.search import Found, around, fewest, fleets
 from simulator.why import Why, why
 from ui import state
+from walkthrough.reconcile import Reconciliation, reconcile
 
 T = TypeVar("T")
 
@@ -32,6 +34,8 @@ PATIENCE = 0.6  # seconds that a page waits for a run before it shows what it ha
 WORKERS = 2
 MOST_RESULTS = 200
 WHY = "why"  # the slot of a session's explanation
+FEWEST = "fewest"  # and of its search
+THREE = "three"  # and of the three witnesses
 
 
 class Cancelled(Exception):
@@ -125,6 +129,12 @@ def explanations() -> Runs:
     return Runs("why", 1)
 
 
+@st.cache_resource(show_spinner=False)
+def searches() -> Runs:
+    """Searches run a design many times, so they queue for themselves, too."""
+    return Runs("search", 1)
+
+
 def warm_up() -> None:
     """Load the simulator before anybody asks for a run; on a machine's first start it is compiled meanwhile, beside."""
     small = plan(files.load(files.catalog()[state.FIRST_CASE]), requests=10, replications=1)
@@ -173,6 +183,27 @@ def explanation(case: Case, result: SimulationResult) -> View[Why]:
     return _begun(explanations(), WHY, planned.key, lambda progress: why(planned, result, progress=progress)).awaited()
 
 
+def search(case: Case, result: SimulationResult, stage: str) -> View[Found]:
+    """How many a stage needs where all else is as in this result of a case."""
+    path, (low, high) = fleets(case)[stage], around(case, stage)
+    return _begun(
+        searches(),
+        FEWEST,
+        f"{result.key}:{path}",
+        lambda progress: fewest(case, path, low, high, scenario=result.scenario, progress=progress),
+    ).awaited()
+
+
+def three_witnesses(case: Case, searched: bool) -> View[Reconciliation]:
+    """What arithmetic, theory and simulation say of a case; `searched`: whether the simulation is asked how many."""
+    return _begun(
+        searches() if searched else simulations(),
+        THREE,
+        f"{plan(case).key}:three:{searched}",
+        lambda progress: reconcile(case, None if searched else [], progress=progress),
+    ).awaited()
+
+
 def _begun(pool: Runs, slot: str, key: str, work: Work[T]) -> View[T]:
     """The result of this name, else the job; begun if nobody in this session has."""
     jobs: dict[str, Job[Any]] = st.session_state.setdefault("jobs", {})
@@ -185,6 +216,14 @@ def _begun(pool: Runs, slot: str, key: str, work: Work[T]) -> View[T]:
         forget(slot)
         job = jobs[slot] = pool.start(key, work)
     return View(slot, job=job)
+
+
+def visited(page: str) -> None:
+    """A page is drawn: what was asked on another one is given up, so that it keeps nobody waiting."""
+    if st.session_state.get("visited") != page:
+        st.session_state.visited = page
+        for slot in (WHY, FEWEST, THREE):
+            forget(slot)
 
 
 def forget(slot: str) -> None:

@@ -89,22 +89,10 @@ def test_what_changed_can_be_undone(visit: Visit) -> None:
     expect(board).to_contain_text("500 videos → 400 videos")
 
 
-@pytest.mark.parametrize(
-    ("query", "words"),
-    [
-        ("stages.ranking.replicas=0", "from 1 to 1,000,000"),
-        ("stages.ranking.replicas=nan", "stages.ranking.replicas of the link is left out"),
-        ("stages.rankin.replicas=3", "did you mean"),
-        ("design=no_such", "is not one of this case"),
-        ("case=no_such", "is not here"),
-        ("workload.rate=5 GB", "is wanted"),
-        ("x=" + "y" * 7_900, "left out"),
-    ],
-)
-def test_a_damaged_link_is_explained_and_the_rest_works(visit: Visit, query: str, words: str) -> None:
+def test_a_damaged_link_is_explained_and_the_rest_works(visit: Visit) -> None:
     visitor = visit()
-    page = visitor.open(f"/?{query}")
-    expect(page.get_by_text(words).first).to_be_visible()
+    page = visitor.open("/?stages.ranking.replicas=0")
+    expect(page.get_by_text("from 1 to 1,000,000").first).to_be_visible()
     assert "Holds" in visitor.verdict()
     assert page.locator('[data-testid="stException"]').count() == 0
     visitor.press("Heavy ranker replicas", "ArrowRight")

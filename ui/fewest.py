@@ -1,0 +1,96 @@
+"""How many do I need: asked by a button of one stage, searched beside the page, and only ever of the design on show."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from cases.spec import Case
+from simulator.report import label_of
+from simulator.results import SimulationResult
+from simulator.search import Found, fleets, tightest
+from simulator.search_report import cost_text, luck_text, sentence, step_rows
+from ui import state
+from ui.runs import FEWEST, Job, forget, search
+from ui.tables import plain, table
+
+ASKED = "asked_fewest"  # the result and the stage that this session asked about
+
+
+def fewest_section(case: Case, result: SimulationResult, stale: bool) -> None:
+    """The question, and its answer once it was asked of this very result."""
+    likely = tightest(case, result)
+    if likely is None or not case.objectives:
+        forget(FEWEST)
+        return
+    st.markdown("**How many do I need?**")
+    stage = _chosen(case, likely, stale)
+    if stale or st.session_state.get(ASKED) != (result.key, stage):
+        forget(FEWEST)
+        return
+    answer = search(case, result, stage)
+    if answer.error is not None:
+        st.warning(plain(answer.error), icon=":material/warning:")
+    elif answer.job is not None:
+        _searching(answer.job)
+    elif answer.result is not None:
+        _answer(case, answer.result)
+
+
+def _chosen(case: Case, likely: str, stale: bool) -> str:
+    """The stage that the question is about, the tightest unless somebody chose another; and the button that asks."""
+    names = list(fleets(case))
+    key, choice = f"fewest:{case.id}", f"fewest_of:{case.id}"
+    picked = st.session_state.get(choice)
+    state.show(key, picked if picked in names else likely)
+
+    def chosen() -> None:
+        st.session_state[choice] = st.session_state[key]
+
+    def asked() -> None:
+        st.session_state[choice] = st.session_state[key]  # the answer stays with its stage when the tightest changes
+        st.session_state[ASKED] = (st.session_state.shown[1].key, st.session_state[key])
+
+    with st.container(key="fewest_asks", horizontal=True, vertical_alignment="bottom"):
+        stage = st.selectbox(
+            "Of which stage", names, format_func=lambda name: label_of(case, name), key=key, on_change=chosen, width=280
+        )
+        st.button(
+            "Find the fewest",
+            key="fewest",
+            icon=":material/search:",
+            on_click=asked,
+            disabled=stale,
+            help="The fewest with which all objectives are met, everything else as it stands",
+        )
+        st.page_link("reconcile.py", label="By arithmetic and theory", icon=":material/arrow_forward:")
+    return str(stage)
+
+
+@st.fragment(run_every=0.3)
+def _searching(job: Job[Found]) -> None:
+    if job.done.is_set():
+        st.rerun()
+    bar, button = st.columns([5, 1], vertical_alignment="center")
+    bar.progress(min(job.share, 1.0), text=f"Searching … {job.share:.0%}: everything else goes on meanwhile")
+    if button.button("Cancel", key="cancel_fewest"):
+        st.session_state.pop(ASKED, None)
+        st.rerun()
+
+
+def _answer(case: Case, found: Found) -> None:
+    cost = cost_text(found)
+    st.markdown(plain(" ".join([sentence(case, found), *([f"Cost: {cost}."] if cost else [])])))
+    for note in found.notes:
+        st.caption(plain(f"Note: {note}."))
+    if found.answer is not None and found.answer != found.designed:
+        st.button(
+            f"Use {found.answer}",
+            key="use_fewest",
+            icon=":material/check:",
+            on_click=state.change,
+            args=(found.path, found.answer),
+            help=plain(f"Sets {found.path}"),
+        )
+    with st.expander("What was tried"):
+        table(step_rows(found))
+        st.caption(plain(luck_text(found)))
