@@ -17,7 +17,7 @@ test: $(VENV)/test.stamp
 	@echo "Some seven minutes on two cores; the browser tests come first."
 	$(PY) -m pytest $(SHARED)
 
-# The long statistical suite, and the parity suite with array bounds checked (test_bounds.py).
+# The long statistical suite, the parity suite with array bounds checked (test_bounds.py), finer flows in a browser.
 long: $(VENV)/test.stamp
 	$(PY) -m simulator.engine
 	$(PY) -m pytest $(SHARED) -m long

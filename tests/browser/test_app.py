@@ -250,8 +250,8 @@ def test_bursts_of_moves_end_where_the_hand_ended(visit: Visit) -> None:
 @pytest.mark.parametrize(
     "query",
     [
-        "",
-        "design=evening_peak",
+        pytest.param("", marks=pytest.mark.long),
+        pytest.param("design=evening_peak", marks=pytest.mark.long),
         "assumptions.views_per_month.value=200 billion views/month",
     ],
 )

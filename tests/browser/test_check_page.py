@@ -115,6 +115,7 @@ def test_in_a_browser(visit: Callable[..., Visitor]) -> None:
         assert one.outside == []
 
 
+@pytest.mark.long
 def test_a_link_too_long_is_cut_and_answered(visit: Callable[..., Visitor]) -> None:
     visitor = visit()
     page = visitor.open("/check?sheet=" + "1" * 20_000)

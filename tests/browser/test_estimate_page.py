@@ -38,6 +38,7 @@ def test_a_number_is_traced_to_its_source_in_two_clicks(visit: Visit) -> None:
     assert visitor.complaints == []
 
 
+@pytest.mark.long
 def test_a_name_in_a_working_leads_to_its_card_and_back_returns(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("/estimate")
@@ -79,6 +80,7 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.long
 def test_what_cannot_be_read_is_said_at_the_field_and_nothing_else_moves(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("/estimate")
@@ -111,7 +113,7 @@ def test_a_tornado_shows_what_drives_a_number(visit: Visit) -> None:
     expect(scores).to_contain_text("Taken as exact: Share of views that come from recommendations")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_unfolded_it_fits_a_phone_and_everybody_can_use_it(visit: Visit, scheme: str) -> None:
     visitor = visit(390, 844, color_scheme=scheme)
     page = visitor.open(RANGED)
@@ -129,6 +131,7 @@ def test_unfolded_it_fits_a_phone_and_everybody_can_use_it(visit: Visit, scheme:
     assert visitor.complaints == []
 
 
+@pytest.mark.long
 def test_the_rate_on_explore_leads_to_its_card(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open()

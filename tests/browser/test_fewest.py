@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
@@ -39,6 +40,7 @@ def test_it_is_asked_answered_and_used(visit: Visit) -> None:
     assert not visitor.outside
 
 
+@pytest.mark.long
 def test_another_stage_in_a_scenario(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("/?scenario=zone_lost&run.requests=2000")
@@ -53,6 +55,7 @@ def test_another_stage_in_a_scenario(visit: Visit) -> None:
     expect(stage).to_have_value("Slate")
 
 
+@pytest.mark.long
 def test_nothing_waits_for_a_search_and_it_can_be_given_up(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("/?run.requests=100000")
@@ -66,6 +69,7 @@ def test_nothing_waits_for_a_search_and_it_can_be_given_up(visit: Visit) -> None
     assert "Holds" in visitor.verdict()
 
 
+@pytest.mark.long
 def test_on_a_phone(visit: Visit) -> None:
     visitor = visit(width=390, height=844)
     page = visitor.open()

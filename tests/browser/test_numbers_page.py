@@ -118,7 +118,7 @@ def test_the_texts_of_a_case_are_texts(page: AppTest) -> None:
     assert "<b>desk" not in shown
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_in_a_browser(visit: Visit, scheme: str) -> None:
     visitor = visit(color_scheme=scheme)
     page = visitor.open("/numbers")
@@ -133,6 +133,7 @@ def test_in_a_browser(visit: Visit, scheme: str) -> None:
     assert visitor.outside == []
 
 
+@pytest.mark.long
 def test_on_a_phone(visit: Visit) -> None:
     visitor = visit(width=390, height=844)
     page = visitor.open("/numbers")
