@@ -3,8 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
-# Two processes share the tests: each goes through its half in order, and takes over from the other when it is done.
-SHARED := -n 2 --dist worksteal
+# Three processes share the tests, for those in a browser mostly wait: each goes through its part in order, and takes over
+# from the others when it is done.
+SHARED := -n 3 --dist worksteal
 
 .PHONY: app test long check bench clean
 
