@@ -16,7 +16,7 @@ from cases.spec import Case
 from simulator.plan import plan
 from simulator.run import simulate
 from tests.simulator.small_cases import case, stage, text
-from tests.walkthrough.test_theory import response_tail
+from tests.walkthrough.test_theory_of_cases import response_tail
 from walkthrough.__main__ import cli
 from walkthrough.reasons import reason
 from walkthrough.reconcile import Reconciliation, StageView, reconcile
