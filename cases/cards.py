@@ -154,6 +154,13 @@ def origin(case: Case, path: str) -> str | None:
     return name if text.startswith("=") and name in case.estimates else None
 
 
+def grounds(case: Case) -> list[str]:
+    """The estimates that a run of the case is computed with: its rate, its prices, and what its outcomes name."""
+    paths = ["workload.rate", *(f"stages.{stage.name}.price" for stage in case.stages if stage.price is not None)]
+    referred = [name for path in paths if (name := origin(case, path)) is not None]
+    return list(dict.fromkeys([*referred, *beneath_outcomes(case)]))
+
+
 def beneath_outcomes(case: Case) -> list[str]:
     """The estimates that the outcomes of a run are computed with, each once."""
     names = [case.texts.formula(one.formula).names for one in case.outcomes.values()]

@@ -6,7 +6,7 @@ from typing import Literal
 
 import streamlit as st
 
-from cases.cards import beneath_outcomes, origin
+from cases.cards import grounds, origin
 from cases.errors import StagecraftError
 from cases.labels import label_of
 from cases.scenarios import scenarios
@@ -129,9 +129,8 @@ def _links(case: Case, baseline: Case) -> None:
         if wrong:
             said = f"{wrong} of the {claims} figures that the sources state are far off: see why"
             st.page_link("estimate.py", label=said, icon=":material/arrow_forward:")
-        rate = origin(case, "workload.rate")
-        for name in dict.fromkeys([*([rate] if rate else []), *beneath_outcomes(case)]):
-            trace_link(name, f"{label_of(case, name)}: how it comes about")
+        if (rate := origin(case, "workload.rate")) is not None:
+            trace_link(rate, f"{label_of(case, rate)}: how it comes about")
 
 
 def _say(said: Verdict) -> None:
@@ -185,6 +184,10 @@ def _picture(
     _over_time(case, result)
     tables.latencies(case, result)
     tables.meaning(case, result, written, baseline)
+    with st.container(horizontal=True, key="grounds"):
+        for name in grounds(case):
+            if name != origin(case, "workload.rate"):
+                trace_link(name, f"{label_of(case, name)}: how it comes about")
     with st.expander("Stages as a table"):
         tables.stages(case, result)
     with st.expander("The model and its limits"):

@@ -10,7 +10,7 @@ from datetime import date
 import pytest
 
 from cases import files
-from cases.cards import beneath_outcomes, cards, origin
+from cases.cards import beneath_outcomes, cards, grounds, origin
 from cases.errors import DesignError
 from cases.sheets import judged_claims, sheet_json, sheet_text
 from cases.spec import Case
@@ -219,3 +219,9 @@ def test_every_estimate_of_the_catalogue_is_traced_to_sources() -> None:
             assert card.assumptions or card.paths or card.between, card.name
             assert all(one.kind and one.where for one in card.assumptions)
             assert all(one.signature and one.about for one in card.functions)
+
+
+def test_what_a_run_is_computed_with() -> None:
+    """Its rate and its prices lead to the estimates that they refer to."""
+    case = files.open_case("youtube_recommendations")
+    assert grounds(case) == ["page_loads_per_second", "machine_price", "small_machine_price"]
