@@ -6,22 +6,9 @@ from typing import Any
 
 import click
 
-from cases.errors import StagecraftError
+from estimators.cli import Command, Commands
 
-
-class Command(click.Command):
-    """Says what is wrong on stderr and ends with 1; never a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except StagecraftError as error:
-            click.echo(str(error), err=True)
-            ctx.exit(1)
-
-
-class Commands(Command, click.Group):
-    """Several of them under one name."""
+__all__ = ["Command", "Commands", "case_options"]
 
 
 def case_options(command: Any) -> Any:

@@ -6,13 +6,13 @@ import json
 import sys
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
 
 from estimators.check import Checked, check
 from estimators.claims import ROUNDING, Verdict
-from estimators.errors import StagecraftError
+from estimators.cli import Commands
 from estimators.units import Units
 
 REQUIRE = "Exit with 3 if a number stated is neither supported nor rounded"
@@ -23,15 +23,8 @@ LATER = {
 """commands by module and name there: loaded when asked for, so that `check` starts fast"""
 
 
-class Commands(click.Group):
-    """Says what is wrong on stderr and ends with 1; never a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except StagecraftError as error:
-            click.echo(str(error), err=True)
-            ctx.exit(1)
+class LaterCommands(Commands):
+    """Also those of `LATER`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*super().list_commands(ctx), *LATER]
@@ -44,7 +37,7 @@ class Commands(click.Group):
         return command
 
 
-@click.group(cls=Commands, invoke_without_command=True)
+@click.group(cls=LaterCommands, invoke_without_command=True)
 @click.pass_context
 def main(context: click.Context) -> None:
     """Arithmetic with units: what a calculation gives, and whether a stated number follows from it."""

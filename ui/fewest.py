@@ -10,8 +10,9 @@ from simulator.results import SimulationResult
 from simulator.search import Found, fleets, tightest
 from simulator.search_report import cost_text, luck_text, sentence, step_rows
 from ui import state
-from ui.runs import FEWEST, Job, forget, search
+from ui.runs import FEWEST, forget, search
 from ui.tables import plain, table
+from ui.waiting import ON, waiting
 
 ASKED = "asked_fewest"  # the result and the stage that this session asked about
 
@@ -31,7 +32,7 @@ def fewest_section(case: Case, result: SimulationResult, stale: bool) -> None:
     if answer.error is not None:
         st.warning(plain(answer.error), icon=":material/warning:")
     elif answer.job is not None:
-        _searching(answer.job)
+        waiting(answer.job, "Searching", ON, FEWEST, lambda: st.session_state.pop(ASKED, None))
     elif answer.result is not None:
         _answer(case, answer.result)
 
@@ -64,17 +65,6 @@ def _chosen(case: Case, likely: str, stale: bool) -> str:
         )
         st.page_link("reconcile.py", label="By arithmetic and theory", icon=":material/arrow_forward:")
     return str(stage)
-
-
-@st.fragment(run_every=0.3)
-def _searching(job: Job[Found]) -> None:
-    if job.done.is_set():
-        st.rerun()
-    bar, button = st.columns([5, 1], vertical_alignment="center")
-    bar.progress(min(job.share, 1.0), text=f"Searching … {job.share:.0%}: everything else goes on meanwhile")
-    if button.button("Cancel", key="cancel_fewest"):
-        st.session_state.pop(ASKED, None)
-        st.rerun()
 
 
 def _answer(case: Case, found: Found) -> None:

@@ -14,9 +14,10 @@ from simulator.report import amount
 from ui import state
 from ui.header import header
 from ui.knobs import knob_sliders, what_changed
-from ui.runs import THREE, Job, View, forget, three_witnesses
+from ui.runs import THREE, View, forget, three_witnesses
 from ui.tables import plain, table
 from ui.trace_link import trace_link
+from ui.waiting import waiting
 from walkthrough.reconcile import NOBODY, Reconciliation
 
 ASKED = "asked_three"  # the keys of the designs of which this session asked the simulation
@@ -67,22 +68,11 @@ def _under_way(found: View[Reconciliation], has_results: bool) -> None:
     if found.error is not None:
         st.error(plain(found.error), icon=":material/warning:")
     if found.job is not None:
-        _waiting(found.job, has_results)
-
-
-@st.fragment(run_every=0.3)
-def _waiting(job: Job[Reconciliation], has_results: bool) -> None:
-    """Progress of what takes longer; the page comes again when it has ended."""
-    if job.done.is_set():
-        st.rerun()
-    bar, button = st.columns([5, 1], vertical_alignment="center")
-    below = "what stands below is from before" if has_results else "the first answers are on their way"
-    bar.progress(min(job.share, 1.0), text=f"Asking the simulation … {job.share:.0%}: {below}")
-    asked, design = st.session_state.get(ASKED, set()), job.key.partition(":")[0]
-    if design in asked and button.button("Cancel", key="cancel_three"):
-        asked.discard(design)
-        st.rerun()
-    st.html("<style>.st-key-results { opacity: 0.55; }</style>")
+        asked, design = st.session_state.get(ASKED, set()), found.job.key.partition(":")[0]
+        below = "what stands below is from before" if has_results else "the first answers are on their way"
+        give_up = (lambda: asked.discard(design)) if design in asked else None
+        waiting(found.job, "Asking the simulation", below, THREE, give_up)
+        st.html("<style>.st-key-results { opacity: 0.55; }</style>")
 
 
 def _witnesses(case: Case, found: Reconciliation, key: str, stale: bool) -> None:

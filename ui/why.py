@@ -11,8 +11,9 @@ from simulator.results import SimulationResult
 from simulator.timeline import MILLISECOND
 from simulator.why import CLIENT, SHOWN, Gain, Why
 from ui.charts import chart, why_figure
-from ui.runs import WHY, Job, explanation, forget
+from ui.runs import WHY, explanation, forget
 from ui.tables import plain, table
+from ui.waiting import ON, waiting
 
 NOTHING = milliseconds(0.0)
 ASKED = "asked_why"  # the keys of the results that this session asked about
@@ -42,24 +43,14 @@ def why_section(case: Case, result: SimulationResult, stale: bool) -> None:
     if answer.error is not None:
         st.warning(plain(answer.error), icon=":material/warning:")
     elif answer.job is not None:
-        _explaining(answer.job)
+        key = answer.job.key
+        waiting(answer.job, "Explaining", ON, WHY, lambda: st.session_state[ASKED].discard(key))
     elif answer.result is not None:
         _answer(case, answer.result)
 
 
 def _ask(key: str) -> None:
     st.session_state.setdefault(ASKED, set()).add(key)
-
-
-@st.fragment(run_every=0.3)
-def _explaining(job: Job[Why]) -> None:
-    if job.done.is_set():
-        st.rerun()
-    bar, button = st.columns([5, 1], vertical_alignment="center")
-    bar.progress(min(job.share, 1.0), text=f"Explaining … {job.share:.0%}: everything else goes on meanwhile")
-    if button.button("Cancel", key="cancel_why"):
-        st.session_state[ASKED].discard(job.key)
-        st.rerun()
 
 
 def _answer(case: Case, found: Why) -> None:

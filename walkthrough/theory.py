@@ -89,7 +89,12 @@ class Theory:
     @cached_property
     def waits(self) -> dict[str, Wait]:
         """How each stage waits as designed; without those where nobody ever does."""
-        return _Walk(self, {}).waits
+        return self._designed.waits
+
+    @cached_property
+    def _designed(self) -> _Walk:
+        """The path as the case has it."""
+        return _Walk(self, {})
 
     def busy_replicas(self, stage: str) -> int:
         """The replicas that the mean work keeps busy, rounded up: what arithmetic says."""
@@ -105,7 +110,7 @@ class Theory:
 
     def variation(self, stage: str) -> float:
         """The squared variation of how long a worker of a stage is busy with a visit."""
-        return _Walk(self, {}).variations[stage]
+        return self._designed.variations[stage]
 
     def beside(self, stage: str) -> list[str]:
         """The stages that what comes after this one waits for as well."""
