@@ -24,7 +24,7 @@ from cases.explain import explained, path_of
 from cases.fields import Reading
 from cases.numbers import assumed
 from cases.references import References, entries, point, read_sheet
-from cases.spec import MOST_COUNTS, Case, Knob, Scenario
+from cases.spec import MOST_COUNTS, Case, Knob, LooksGood, Scenario
 from cases.texts import Texts
 from cases.tree import Tree
 from estimators.errors import FormulaError
@@ -122,6 +122,8 @@ def _built(tree: Tree, before: Case | None) -> Case:
         problems += [*_too_much(case), *stage_check.check_hot(case), *correlations.check(case)]
         checks = () if problems else (_check_designs, _check_knobs, _check_scenarios)
         problems += _unknown_paths(tree) if problems else [one for check in checks for one in check(case)]
+        if not problems and case.walkthrough:
+            problems += _check_story(case)
     elif not problems and tree.get("scenarios") != before.tree.get("scenarios"):
         problems += _check_scenarios(case)
     if problems:
@@ -199,6 +201,21 @@ def _unknown_paths(tree: Tree) -> Iterator[Problem]:
 def _check_designs(case: Case) -> Iterator[Problem]:
     for name, one in case.designs.items():
         yield from _refused(case, f"designs.{name}.changes", one.changes)
+        if one.looks_good is not None:
+            yield from _check_looks_good(case, f"designs.{name}.looks_good", one.looks_good)
+
+
+def _check_looks_good(case: Case, where: str, said: LooksGood) -> Iterator[Problem]:
+    """That the figure and the scenario of a design that looks good are there."""
+    from cases import scenarios  # a scenario is checked by applying changes: it stands above this file
+
+    figures = dict.fromkeys([*(one.name for one in case.objectives), *case.outcomes])
+    if said.but not in figures:
+        yield Problem(f"{where}.but", not_among(said.but, "an objective or an outcome of this case", figures))
+    if said.during is not None and said.during not in case.scenarios:
+        known = scenarios.scenarios(case)
+        if said.during not in known:
+            yield Problem(f"{where}.in", not_among(said.during, "a scenario of this case", known))
 
 
 def _refused(case: Case, where: str, changes: Mapping[str, str]) -> Iterator[Problem]:
@@ -269,6 +286,12 @@ def _check_choices(case: Case, where: str, knob: Knob) -> Iterator[Problem]:
     if now is None and not refused:
         own = knobs.written(case.tree, knob.path)
         yield Problem(f"{where}.choices", f"leave out the case's own {shown(own)}; add it")
+
+
+def _check_story(case: Case) -> Iterator[Problem]:
+    from cases import story_check  # it applies designs: it stands above this file
+
+    return story_check.check(case)
 
 
 def _check_scenarios(case: Case) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ MOST_CHANGES = 200
 MOST_GUESSES = 5  # bad paths of one design for which the right one is looked for: it takes milliseconds each
 LONGEST_TEXT = 2_000
 REMOVED = "none"  # the text that takes a value away
-FIXED = ("format", "id", "designs", "knobs")  # what a design may not change
+FIXED = ("format", "id", "designs", "knobs", "walkthrough")  # what a design may not change
 
 
 def get(tree: Tree, path: str, guess: bool = True) -> Any:

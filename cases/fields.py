@@ -40,7 +40,6 @@ def wrong(message: str) -> PydanticCustomError:
 # -- what comes later -----------------------------------------------------------------------------------------------
 
 CASES = "six more cases"
-APP = "the app"
 
 
 def later(what: str, step: str) -> str:
@@ -150,6 +149,11 @@ def _text(example: str, extra: dict[str, Any] | None = None) -> WithJsonSchema:
     return WithJsonSchema({"type": ["string", "number"], "examples": [example], **(extra or {})})
 
 
+def limit_schema(example: str) -> WithJsonSchema:
+    """Of a limit whose kind depends on what is limited."""
+    return _text(example)
+
+
 def _field(kind: Kind) -> tuple[PlainValidator, WithJsonSchema]:
     return PlainValidator(kind), _text(kind.example, {"description": f"{kind.what}, {kind.bounds}"})
 
@@ -158,7 +162,7 @@ DURATION = Kind("a duration", "12 ms", _is(("s", 1)), NANOSECOND, YEAR, "between
 _SPAN = Kind("a duration", "12 ms", _is(("s", 1)), 0.0, YEAR, "between 0 s and 1 year")
 _RATE = Kind("a rate", "50 requests/s", _is_rate, 1e-6, 1e9, "between one in a million seconds and 1e9 per second")
 _RATE_OR_NONE = Kind("a rate", "50 requests/s", _is_rate, 0.0, 1e9, "between 0 and 1e9 per second")
-_SHARE = Kind("a share", "99.9 %", _is_plain, 0.0, 1.0, "between 0 and 1 (0 % and 100 %)")
+SHARE = Kind("a share", "99.9 %", _is_plain, 0.0, 1.0, "between 0 and 1 (0 % and 100 %)")
 _FACTOR = Kind("a factor", "10", _is_plain, 1.0, 1_000.0, "between 1 and 1,000")
 _MULTIPLE = Kind("a factor", "3", _is_plain, 0.001, 1_000.0, "between 0.001 and 1,000")
 _EXPONENT = Kind("an exponent", "0.9", _is_plain, 0.0, 4.0, "between 0 (all alike) and 4")
@@ -183,7 +187,7 @@ Duration = Annotated[float, *_field(DURATION)]  # seconds
 Span = Annotated[float, *_field(_SPAN)]  # seconds, may be none
 Rate = Annotated[float, *_field(_RATE)]  # per second
 RateOrNone = Annotated[float, *_field(_RATE_OR_NONE)]
-Share = Annotated[float, *_field(_SHARE)]
+Share = Annotated[float, *_field(SHARE)]
 Variation = Annotated[float, *_field(_CV)]
 Factor = Annotated[float, *_field(_FACTOR)]
 Multiple = Annotated[float, *_field(_MULTIPLE)]  # may be less than 1

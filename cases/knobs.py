@@ -36,7 +36,8 @@ def stops(case: Case, knob: Knob, baseline: Case) -> Stops:
     low, high = case.units.quantity(knob.low), case.units.quantity(knob.high)
     unit = case.units.written_unit(knob.low)
     ends = (case.units.number_in(low, unit), case.units.number_in(high, unit))
-    values = _logarithmic(*ends) if knob.scale == "log" else _linear(*ends, whole=_is_whole(low, unit, ends))
+    turned = _logarithmic if knob.scale == "log" else _linear
+    values = turned(*ends, whole=_is_whole(low, unit, ends))
     standing = {}
     for one in (baseline, case):
         number, here = _written(one, knob.path, unit)
@@ -92,10 +93,10 @@ def _linear(low: float, high: float, whole: bool) -> list[float]:
     return sorted({low, high, *inner})
 
 
-def _logarithmic(low: float, high: float) -> list[float]:
+def _logarithmic(low: float, high: float, whole: bool) -> list[float]:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    inner = [nice * 10.0**power for power in powers for nice in NICE]
-    return sorted({low, high, *(v for v in inner if low < v < high)})
+    inner = [round(nice * 10.0**power, 12) for power in powers for nice in NICE]
+    return sorted({low, high, *(v for v in inner if low < v < high and (not whole or v == int(v)))})
 
 
 def _number(value: float) -> str:

@@ -6,10 +6,9 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
 
-from cases.fields import APP, CASES, NAME_PATTERN, later_field
+from cases.fields import CASES, NAME_PATTERN, later_field
 
 LaterCases = Annotated[None, *later_field(CASES)]
-LaterApp = Annotated[None, *later_field(APP)]
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$")]
 Prose = Annotated[str, StringConstraints(max_length=5_000)]

@@ -15,12 +15,14 @@ Names in a formula are assumptions, estimates, paths, other outcomes, and *measu
     STAGE_replicas_mean                    of those that were there
     STAGE_utilisation, STAGE_hit_ratio     shares; STAGE_staleness: of a cache with keys, the mean age served (s)
     STAGE_error_share                      of the services that started
-    STAGE_fallback_share, STAGE_time_out_share, STAGE_left_out_share    times, per call
+    STAGE_fallback_share, STAGE_time_out_share, STAGE_left_out_share    times, per call; of a stage with shards each
+                                           shard is a call, and left out is what goes on without some of them
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from cases.errors import DesignError, Problem, shown
@@ -43,6 +45,13 @@ class Outcome(NamedTuple):
     values: tuple[float | None, ...]
     unit: str
     label: str
+    problem: str | None
+
+
+class Values(NamedTuple):
+    """The values of a formula in base units; None where it has none, and `problem` says why."""
+
+    by_replication: tuple[float | None, ...]
     problem: str | None
 
 
@@ -116,7 +125,7 @@ def check(case: Case) -> Iterator[Problem]:
     """What is wrong with the outcomes of a case: names, units, circles."""
     if not case.outcomes:
         return
-    known = _Known(case)
+    known = Known(case)
     formulas: dict[str, Formula] = {}
     for name, spec in case.outcomes.items():
         yield from _name_problems(case, known, name)
@@ -146,7 +155,7 @@ def check(case: Case) -> Iterator[Problem]:
                 yield Problem(f"outcomes.{name}.unit", str(error))
 
 
-def _name_problems(case: Case, known: _Known, name: str) -> Iterator[Problem]:
+def _name_problems(case: Case, known: Known, name: str) -> Iterator[Problem]:
     where = f"outcomes.{name}"
     if name in case.assumptions or name in case.estimates:
         kind = "an assumption" if name in case.assumptions else "an estimate"
@@ -174,23 +183,27 @@ def _order(formulas: Mapping[str, Formula]) -> tuple[list[str], list[str]]:
     return order, trail[trail.index(trail[-1]) : -1]
 
 
-class _Known:
-    """The names that a formula may use, and the numbers behind those that no run changes."""
+class Known:
+    """The names that formulas of a case may use: its numbers, what a run measures, and its outcomes."""
 
     def __init__(self, case: Case) -> None:
-        self._case = case
+        self.case = case
         self.measures = measures(case)
         self._sheet = case.sheet.quantities()
         self._reference = References(case.tree, case.texts, case.sheet)
+        self._fixed: dict[str, Quantity | None] = {}
 
     def fixed(self, name: str) -> Quantity | None:
         """The value of an assumption, an estimate or a path (FormulaError); None for what a run gives."""
-        if "." in name:
-            try:
-                return self._reference(name)
-            except DesignError as error:
-                raise FormulaError(str(error)) from None
-        return self._sheet.get(name)
+        if name not in self._fixed:
+            self._fixed[name] = self._value_at(name) if "." in name else self._sheet.get(name)
+        return self._fixed[name]
+
+    def _value_at(self, path: str) -> Quantity:
+        try:
+            return self._reference(path)
+        except DesignError as error:
+            raise FormulaError(str(error)) from None
 
     def dimension(self, formula: Formula, before: Mapping[str, Dimension]) -> Dimension | None:
         """Of a formula (FormulaError); None where it uses an outcome that has none. `before`: those of outcomes."""
@@ -198,7 +211,7 @@ class _Known:
         for name in sorted(formula.names):
             if name in before:
                 dimensions[name] = before[name]
-            elif name in self._case.outcomes:
+            elif name in self.case.outcomes:
                 return None
             else:
                 dimensions[name] = self._dimension(name)
@@ -214,10 +227,34 @@ class _Known:
             return value.dimension
         if measure is not None:
             return measure
-        reason = _not_measured(self._case, name)
+        reason = _not_measured(self.case, name)
         if reason is not None:
             raise FormulaError(f"{shown(name)} is not measured here: {reason}")
-        raise unknown_name(name, [*self.measures, *self._sheet, *self._case.outcomes], self._case.units)
+        raise unknown_name(name, [*self.measures, *self._sheet, *self.case.outcomes], self.case.units)
+
+    @cached_property
+    def outcomes(self) -> dict[str, tuple[Formula, Dimension]]:
+        """The outcomes of a case that has been checked, each after those that it uses."""
+        formulas = {name: self.case.texts.formula(spec.formula) for name, spec in self.case.outcomes.items()}
+        found: dict[str, Dimension] = {}
+        for name in _order(formulas)[0]:
+            dimension = self.dimension(formulas[name], found)
+            assert dimension is not None, "outcomes are checked when the case is loaded"
+            found[name] = dimension
+        return {name: (formulas[name], dimension) for name, dimension in found.items()}
+
+    def values(self, formula: Formula, replications: Sequence[Mapping[str, float | None]]) -> Values:
+        """Of a formula, by replication: what each measured, by the names of `measures`, and the outcomes."""
+        fixed = {name: self.fixed(name) for name in formula.names}
+        found: list[float | None] = []
+        problems: list[str] = []
+        for one in replications:
+            try:
+                found.append(formula.value({name: _value(name, given, one) for name, given in fixed.items()}))
+            except FormulaError as error:
+                found.append(None)
+                problems.append(str(error))
+        return Values(tuple(found), problems[0] if problems else None)
 
 
 # -- when a run is over ------------------------------------------------------------------------------------------------
@@ -230,31 +267,29 @@ def outcomes(case: Case, replications: Sequence[Mapping[str, float | None]]) -> 
     """
     if not case.outcomes:
         return {}
-    known = _Known(case)
-    formulas = {name: case.texts.formula(spec.formula) for name, spec in case.outcomes.items()}
-    dimensions: dict[str, Dimension] = {}
+    known = Known(case)
+    found = computed(known, replications)
     results: dict[str, Outcome] = {}
-    values: list[dict[str, float | None]] = [dict(one) for one in replications]
-    for name in _order(formulas)[0]:
-        spec, formula = case.outcomes[name], formulas[name]
-        dimension = known.dimension(formula, dimensions)
-        assert dimension is not None, "outcomes are checked when the case is loaded"
-        dimensions[name] = dimension
+    for name, spec in case.outcomes.items():
+        dimension, (values, problem) = known.outcomes[name][1], found[name]
         unit = case.units.unit_for(Quantity(1.0, dimension)) if spec.unit is None else spec.unit
-        fixed = {used: known.fixed(used) for used in formula.names}
-        numbers: list[float | None] = []
-        problems: list[str] = []
-        for one in values:
-            try:
-                one[name] = value = formula.value({u: _value(u, q, one) for u, q in fixed.items()})
-                numbers.append(case.units.number_in(Quantity(value, dimension), unit))
-            except FormulaError as error:
-                one[name] = None
-                numbers.append(None)
-                problems.append(str(error))
-        label = spec.label or name.replace("_", " ")
-        results[name] = Outcome(tuple(numbers), unit, label, problems[0] if problems else None)
-    return {name: results[name] for name in case.outcomes}
+        try:
+            inside = tuple(None if v is None else case.units.number_in(Quantity(v, dimension), unit) for v in values)
+        except FormulaError as error:
+            inside, problem = (None,) * len(values), problem or str(error)
+        results[name] = Outcome(inside, unit, spec.label or name.replace("_", " "), problem)
+    return results
+
+
+def computed(known: Known, replications: Sequence[Mapping[str, float | None]]) -> dict[str, Values]:
+    """The values of all outcomes of a case, by name, each after those that it uses."""
+    given = [dict(one) for one in replications]
+    found: dict[str, Values] = {}
+    for name, (formula, _) in known.outcomes.items():
+        found[name] = known.values(formula, given)
+        for one, value in zip(given, found[name].by_replication, strict=True):
+            one[name] = value
+    return found
 
 
 def _value(name: str, fixed: Quantity | None, measured: Mapping[str, float | None]) -> float:

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from cases import stage_check
+from cases import objectives, stage_check
 from cases.errors import Problem, not_among, shown
 from cases.spec import Case, Stage
 from cases.tree import Tree
@@ -20,7 +20,7 @@ VISIT = "request"  # the noun of which every visit is one
 def check(case: Case) -> Iterator[Problem]:
     """What is wrong with a case's request path when each field of it is right."""
     yield from _size(case)
-    yield from _repeated_objectives(case)
+    yield from objectives.check(case)
     if not any(check_names(case.tree)):
         yield from stage_check.check(case)
         yield from _items(case)
@@ -147,14 +147,6 @@ def _size(case: Case) -> Iterator[Problem]:
     times = sum(len(s.service.times or ()) for s in case.stages)
     if times > MOST_ALL_TIMES:
         yield Problem("stages", f"{times:,} measured times in all; at most {MOST_ALL_TIMES:,}; take a sample of them")
-
-
-def _repeated_objectives(case: Case) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for i, objective in enumerate(case.objectives):
-        if objective.name in seen:
-            yield Problem(f"objectives.{i}", f"'{objective.name}' is an objective twice; one of each is enough")
-        seen.add(objective.name)
 
 
 def _items(case: Case) -> Iterator[Problem]:

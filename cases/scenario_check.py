@@ -23,7 +23,7 @@ def check(case: Case, name: str, scenario: Scenario) -> Iterator[Problem]:
     objectives = [one.name for one in case.objectives]
     if scenario.breaks is not None and scenario.breaks not in objectives:
         yield Problem(f"{where}.breaks", not_among(scenario.breaks, "an objective of this case", objectives))
-    ends = _end(case, scenario)
+    ends = run_end(case, scenario)
     for i, event in enumerate(scenario.events):
         for key, message in _event(case, event):
             yield Problem(f"{where}.events.{i}.{key}", message)
@@ -31,7 +31,7 @@ def check(case: Case, name: str, scenario: Scenario) -> Iterator[Problem]:
             yield Problem(f"{where}.events.{i}.at", f"the run ends {ends:g} s after the start; make 'run' longer")
 
 
-def _end(case: Case, scenario: Scenario) -> float:
+def run_end(case: Case, scenario: Scenario) -> float:
     """When a run of it ends (s); never, if it measures a number of requests."""
     run = scenario.run
     if run.duration is None:

@@ -1,42 +1,18 @@
-"""The scenarios of a case, its own and the shared ones that match it; what contains them; what they change, and when.
-
-Shared scenarios (`scenarios.yaml`) are written for any case: `needs` says what a case must have, `it` stands for the
-stage that is meant, `{it}` for its name, `{zone}` for the case's first zone. In what contains it `stages.each` is every
-stage with replicas where the change breaks no rule, and 'times 1.5' so many times what stands there. `shown_with` names
-the case with which it is shown to break its objective. One whose needs are not met, or that breaks a rule of the case,
-does not match.
-"""
+"""The scenarios of a case, its own and the shared ones that match; what contains them, what they change, and when."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
 from itertools import islice
-from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import ValidationError
 
 from cases.build import apply, check_scenario
 from cases.changing import change, multiplied
-from cases.design import get
 from cases.errors import DesignError, not_among
-from cases.fields import Reading
-from cases.nouns import Noun
-from cases.references import References
 from cases.scenario_check import CONTAINED
+from cases.shared import fitted, shared
 from cases.spec import MOST_DESIGNS, MOST_SCENARIOS, Case, Design, Scenario
-from cases.tree import Plain, Tree
-from cases.words import Names, choice
-from cases.yaml_reader import parse
+from cases.tree import Tree
 
-__all__ = ["designs", "merged", "multiplied", "phases", "scenario", "scenarios"]
-
-SHARED = Path(__file__).parent / "scenarios.yaml"
-IT = "it"
-EACH = "stages.each."
-TIMES = "times "
-MOST_TRIED = 5  # stages for which a shared scenario is tried, milliseconds each
+__all__ = ["designs", "merged", "multiplied", "phases", "scenario", "scenarios", "shared"]
 
 
 def scenarios(case: Case) -> dict[str, Scenario]:
@@ -109,44 +85,7 @@ def _instant(seconds: float) -> float:
     return round(seconds, 9)
 
 
-# -- shared scenarios -------------------------------------------------------------------------------------------------
-
-
-class Needs(Noun):
-    """What a shared scenario asks of a case."""
-
-    it: Names = ()
-    """what has a value at the stage that is meant: 'cache.keys', or this value: 'balancing = hash'"""
-    pick: Annotated[Literal["first", "last"], *choice("pick", ("first", "last"))] = "first"
-    """which of several stages is meant, if it breaks no rule there"""
-    named: Names = ()
-    """names that are preferred, the best first"""
-    also: Names = ()
-    """what has a value in the case: 'client.timeout'"""
-
-    def stages(self, case: Case) -> list[str]:
-        """Those that may be meant, the best first; none if the case does not have what is needed."""
-        if not all(_stands(case, one) for one in self.also):
-            return []
-        names = [s.name for s in case.stages if all(_stands(case, f"stages.{s.name}.{one}") for one in self.it)]
-        preferred = [name for name in self.named if name in names]
-        return list(dict.fromkeys(preferred + names[:: -1 if self.pick == "last" else 1]))
-
-
-def _stands(case: Case, needed: str) -> bool:
-    path, equals, text = (part.strip() for part in needed.partition("="))
-    try:
-        found = get(case.tree, path, guess=False)
-    except DesignError:
-        return False
-    return not equals or found == text
-
-
-@cache
-def shared() -> Mapping[str, Tree]:
-    """The shared scenarios as they are written, by name."""
-    trees: Mapping[str, Tree] = parse(SHARED.read_text(encoding="utf-8"), SHARED.name).tree
-    return trees
+# -- where they are looked up ------------------------------------------------------------------------------------------
 
 
 def _trees(case: Case) -> dict[str, tuple[Scenario, Tree]]:
@@ -161,68 +100,5 @@ def _found(case: Case, name: str) -> tuple[Scenario, Tree] | None:
         return case.scenarios[name], case.tree["scenarios"][name]
     if name not in shared():
         return None
-    found = _fitted(case.as_written, name)
-    return _fitted(case, name) if found is None and case is not case.as_written else found
-
-
-def _fitted(case: Case, name: str) -> tuple[Scenario, Tree] | None:
-    """A shared scenario as one of this case's own; None if it does not match. To try takes milliseconds, so once."""
-    return case.kept(f"scenario {name}", lambda: _fit(case, name))
-
-
-def _fit(case: Case, name: str) -> tuple[Scenario, Tree] | None:
-    tree = {key: value for key, value in shared()[name].items() if key != "shown_with"}
-    needs = Needs.model_validate(tree.pop("needs", {}))
-    zone = case.zones.names[0] if case.zones is not None else "{zone}"
-    tried = (_placed(case, name, _about(tree, stage, zone)) for stage in needs.stages(case)[:MOST_TRIED])
-    return next((found for found in tried if found is not None), None)
-
-
-def _placed(case: Case, name: str, tree: Tree) -> tuple[Scenario, Tree] | None:
-    """A scenario about a stage of this case; None if it breaks a rule there."""
-    contained = tree.get("contained_by", {})
-    try:
-        changes = dict(change for one in contained.get("changes", {}).items() for change in _changes(case, *one))
-        tree = tree | ({"contained_by": contained | {"changes": changes}} if contained else {})
-        reading = Reading(case.texts.quantity, References(case.tree, case.texts, case.sheet))
-        read = Scenario.model_validate(tree, context=reading)
-        if any(check_scenario(case, name, read)):
-            return None
-        apply(case, changes)
-    except (DesignError, ValidationError):
-        return None
-    return read, tree
-
-
-def _about(node: Any, stage: str, zone: str) -> Any:
-    """The node with the names of a stage and a zone in place of 'it', '{it}' and '{zone}'."""
-    if isinstance(node, dict):
-        return {_about(key, stage, zone): _about(value, stage, zone) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_about(one, stage, zone) for one in node]
-    if node == IT:
-        return Plain(stage)
-    text = node.replace(f"stages.{IT}.", f"stages.{stage}.").replace("{it}", stage).replace("{zone}", zone)
-    return node if text == node else text
-
-
-def _changes(case: Case, path: str, text: str) -> list[tuple[str, str]]:
-    """A change as of a design: it, or that of each stage with replicas where it breaks no rule."""
-    if not path.startswith(EACH):
-        return [(path, _times(case, path, text))]
-    own = [stage.name for stage in case.stages if _stands(case, f"stages.{stage.name}.replicas")]
-    every = (f"stages.{name}.{path.removeprefix(EACH)}" for name in own)
-    return [change for path in every for change in _changes(case, path, text) if _goes(case, dict([change]))]
-
-
-def _goes(case: Case, changes: dict[str, str]) -> bool:
-    try:
-        apply(case, changes)
-    except DesignError:
-        return False
-    return True
-
-
-def _times(case: Case, path: str, text: str) -> str:
-    factor = text.removeprefix(TIMES)
-    return text if factor == text else multiplied(case, path, float(factor))
+    found = fitted(case.as_written, name)
+    return fitted(case, name) if found is None and case is not case.as_written else found

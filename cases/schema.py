@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from cases import service_spec, serving, spec, workload_spec, world_spec
+from cases import service_spec, serving, spec, story_spec, workload_spec, world_spec
 from cases.nouns import Noun
 from cases.spec import Case
 
@@ -30,7 +30,7 @@ def schema() -> str:
 def _docstrings() -> dict[str, dict[str, str]]:
     """What stands below the fields of the models, also of those that they are made of: by model and key."""
     own: dict[type, dict[str, str]] = {}
-    for module in (service_spec, serving, workload_spec, world_spec, spec):
+    for module in (service_spec, serving, workload_spec, world_spec, story_spec, spec):
         for node in ast.parse(inspect.getsource(module)).body:
             if isinstance(node, ast.ClassDef):
                 own[getattr(module, node.name)] = dict(_described(node))

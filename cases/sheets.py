@@ -87,6 +87,7 @@ def sheet_text(case: Case) -> str:
     for claim, verdict in judged_claims(case):
         lines.append(f"  {verdict.verdict.upper().replace('_', ' ')}: {claim.says}")
         lines.append(f"    {verdict.sentence}")
+        lines += [f"    {' '.join(claim.note.split())}"] if claim.note else []
     return "\n".join(lines)
 
 

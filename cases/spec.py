@@ -11,14 +11,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, PlainValidator, PrivateAttr, WithJsonSchema, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 
-from cases.fields import Duration, Kind, Percentile, Share, Span, whole, wrong
-from cases.nouns import Date, LaterApp, LaterCases, Name, Noun, Prose, Text, Title
+from cases.fields import DURATION, SHARE, Kind, Percentile, Span, limit_schema, quantity, whole, wrong
+from cases.nouns import Date, LaterCases, Name, Noun, Prose, Text, Title
 from cases.service_spec import ClassItems, Patience, ServiceTime, Spread
 from cases.serving import Cache, Client, Queue, Retries, Stage
+from cases.story_spec import MOST_STEPS, Step
 from cases.texts import Texts
-from cases.words import Names, choice
+from cases.words import Names, article, choice
 from cases.workload_spec import ClassSpec, RateStep, Workload
 from cases.world_spec import Scenario, Zones
 from estimators.sheet import Sheet
@@ -37,6 +46,7 @@ __all__ = [
     "Design",
     "EstimateSpec",
     "Knob",
+    "LooksGood",
     "Noun",
     "Objective",
     "OutcomeSpec",
@@ -183,22 +193,46 @@ class Source(Noun):
 # -- the request path -------------------------------------------------------------------------------------------------
 
 
+def _limit(kind: Kind) -> Callable[[object, ValidationInfo], float]:
+    """Reads what an objective allows, in base units: of an outcome any quantity, else one of this kind."""
+
+    def read(value: object, info: ValidationInfo) -> float:
+        if info.data.get("metric") == "outcome":
+            return quantity(value, info, "a limit", "95 %")[0].value
+        return kind(value, info)
+
+    return read
+
+
 class Objective(Noun):
-    """What the design has to keep: a latency percentile, or the share of requests that are answered."""
+    """What the design has to keep: a latency percentile, the share of requests that are answered, or an outcome."""
 
     EXAMPLE = "{metric: latency, percentile: 99, at_most: 200 ms}"
 
-    metric: Annotated[Literal["latency", "availability"], *choice("metric", ("latency", "availability"))]
+    metric: Annotated[
+        Literal["latency", "availability", "outcome"], *choice("metric", ("latency", "availability", "outcome"))
+    ]
     """what is judged"""
     percentile: Percentile | None = None
     """of latency: 50, 99, 99.9"""
-    at_most: Duration | None = None
-    """the latency that is allowed"""
-    at_least: Share | None = None
-    """the share of requests that are answered"""
+    of: str | None = None
+    """of the metric 'outcome': the name of the outcome"""
+    at_most: Annotated[float, PlainValidator(_limit(DURATION)), limit_schema("200 ms")] | None = None
+    """the latency that is allowed, or the most that an outcome may be"""
+    at_least: Annotated[float, PlainValidator(_limit(SHARE)), limit_schema("99.9 %")] | None = None
+    """the share of requests that are answered, or the least that an outcome has to be"""
 
     @model_validator(mode="after")
     def _complete(self) -> Objective:
+        if self.metric == "outcome":
+            if self.of is None or self.percentile is not None or (self.at_most is None) == (self.at_least is None):
+                raise wrong(
+                    "an outcome's objective has 'of' and either 'at_most' or 'at_least'; "
+                    "write for example 'of: share_late, at_most: 5 %'"
+                )
+            return self
+        if self.of is not None:
+            raise wrong(f"'of' goes with 'metric: outcome'; leave it out of {article(self.metric)} objective")
         latency = self.percentile is not None and self.at_most is not None and self.at_least is None
         availability = self.percentile is None and self.at_most is None and self.at_least is not None
         if self.metric == "latency" and not latency:
@@ -212,7 +246,9 @@ class Objective(Noun):
 
     @property
     def name(self) -> str:
-        """As results name it: 'latency p99', 'availability'."""
+        """As results name it: 'latency p99', 'availability', or the outcome's name."""
+        if self.of is not None:
+            return self.of
         return f"latency p{self.percentile:g}" if self.metric == "latency" else "availability"
 
 
@@ -286,6 +322,24 @@ class Knob(Noun):
         return self
 
 
+class LooksGood(Noun):
+    """Why a design that one would take is none to take: a figure that gets worse, and surely so.
+
+    The paired difference from the case as written, on the same luck, excludes zero at 99 % in the direction said.
+    """
+
+    EXAMPLE = "{but: latency p99, gets: higher, because: the larger model takes twice as long}"
+
+    but: str
+    """the figure that gets worse: an objective of the case ('latency p99', 'availability') or an outcome"""
+    gets: Annotated[Literal["higher", "lower"], *choice("direction", ("higher", "lower"))]
+    """where the figure goes"""
+    because: Prose
+    """the reason"""
+    during: str | None = Field(default=None, alias="in")
+    """the scenario in which it shows; without one: always"""
+
+
 class Design(Noun):
     """A named set of changes: path -> text as in the file."""
 
@@ -297,6 +351,8 @@ class Design(Noun):
     """as people call it"""
     changes: dict[str, Text] = Field(min_length=1, max_length=200, examples=["{stages.gateway.replicas: 10}"])
     """path: value, as in the file; 'none' takes a value away"""
+    looks_good: LooksGood | None = None
+    """of a design that looks good and is not: what gets worse, and why"""
 
 
 class Case(Noun):
@@ -348,13 +404,13 @@ class Case(Noun):
     """named sets of changes"""
     scenarios: dict[Name, Scenario] = Field(default={}, max_length=MOST_SCENARIOS)
     """named faults and changes over time"""
+    walkthrough: list[Step] = Field(default=[], max_length=MOST_STEPS)
+    """the story, step by step"""
     sources: dict[Name, Source] = Field(default={}, max_length=200)
     """where numbers were read"""
 
     lanes: LaterCases = None
     """streams, batch jobs and training beside the requests"""
-    walkthrough: LaterApp = None
-    """the steps of the story"""
 
     _tree: dict[str, Any] = PrivateAttr()
     _texts: Texts = PrivateAttr()
@@ -402,3 +458,19 @@ class Case(Noun):
     def stage(self, name: str) -> Stage:
         """The stage of this name (KeyError)."""
         return next(s for s in self.stages if s.name == name)
+
+    @property
+    def awaited(self) -> frozenset[str]:
+        """The stages for which the user's answer waits: all, or those up to `answer_after` and what these call."""
+        return self.kept("awaited", self._awaited)
+
+    def _awaited(self) -> frozenset[str]:
+        if self.answer_after is None:
+            return frozenset(stage.name for stage in self.stages)
+        found, new = set[str](), {self.answer_after}
+        while new:
+            found |= new
+            before = {name for stage in self.stages if stage.name in new for name in (*stage.after, stage.within)}
+            called = {stage.name for stage in self.stages if stage.within in found}
+            new = {name for name in before | called if name is not None} - found
+        return frozenset(found)

@@ -5,11 +5,26 @@ A row: name, what it takes, stands for and gives, about, example, source.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 from estimators.definitions import Block, Native, Series
+from estimators.errors import FormulaError
+
+
+def _share_above(threshold: Any, mean: Any, spread: Any) -> Any:
+    least = spread if isinstance(spread, int | float) else spread.min()
+    if not least > 0:
+        raise FormulaError("a spread of 0 leaves nothing to share out; write for example 1")
+    deviations = (threshold - mean) / spread
+    if isinstance(deviations, int | float):
+        return math.erfc(deviations / math.sqrt(2)) / 2
+    from scipy.special import ndtr
+
+    return ndtr(-deviations)
+
 
 _RATES = (
     Block(
@@ -214,6 +229,24 @@ _TRAINING = (
     ),
 )  # fmt: skip
 
+_SCORES = (
+    Block(
+        "share_above", "threshold: score, mean: score = 0, spread: number = 1",
+        Native("1 - Φ((threshold - mean) ÷ spread)", _share_above), "",
+        "Share of the normally distributed scores above a threshold. Of the scores of the good it is the "
+        "false-positive rate, of those of the bad, whose mean lies higher, the recall.",
+        "share_above(2.5, 3)",
+        "Green and Swets, Signal Detection Theory and Psychophysics, 1966 (the binormal model)",
+    ),
+    Block(
+        "precision", "base_rate: share, recall: share, false_positive_rate: share",
+        "base_rate * recall / (base_rate * recall + (1 - base_rate) * false_positive_rate)", "",
+        "Share of the flagged that are rightly flagged: where few are bad, most alarms are false.",
+        "precision(0.1 %, 80 %, 1 %)",
+        "Bayes' rule",
+    ),
+)  # fmt: skip
+
 SECTIONS: dict[str, tuple[Block, ...]] = {
     "Rates": _RATES,
     "Storage and bandwidth": _STORAGE,
@@ -221,4 +254,5 @@ SECTIONS: dict[str, tuple[Block, ...]] = {
     "Features and indexes": _FEATURES,
     "Models": _MODELS,
     "Training": _TRAINING,
+    "Scores and thresholds": _SCORES,
 }

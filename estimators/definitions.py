@@ -27,12 +27,13 @@ ABOVE = 0.05  # of the draws of a range, those above its high end
 
 
 class Kind(NamedTuple):
-    """What a parameter takes: in words, an example, whether a dimension will do, and the largest number."""
+    """What a parameter takes: in words, an example, whether a dimension will do, the largest and smallest number."""
 
     words: str
     example: str
     fits: Callable[[Dimension], bool]
     most: float = math.inf
+    least: float = 0.0
 
 
 KINDS = {
@@ -42,10 +43,11 @@ KINDS = {
     "throughput": Kind("bytes in a time", "2 TB/s", lambda given: given.power(BYTE) == 1 and given.power(SECOND) == -1),
     "count": Kind("a count", "10 million rows", lambda given: not given.without_counts().powers),
     "number": Kind("a plain number", "3", lambda given: given.is_dimensionless),
+    "score": Kind("a plain number", "2.5", lambda given: given.is_dimensionless, least=-math.inf),
     "share": Kind("a share from 0 to 1", "99 %", lambda given: given.is_dimensionless, most=1.0),
     "money": Kind("money", "$0.10/hour", lambda given: given.power(MONEY) == 1),
 }
-"""Nothing that a block takes is below zero."""
+"""Nothing that a block takes is below zero, but for a score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +191,11 @@ class _Calls:
         for one, value in zip(self._named(len(arguments)), arguments, strict=False):
             value = _within(value, one.kind.most)
             least, most = _ends(value)
-            if not (least >= 0 and most <= one.kind.most):
+            if not (least >= one.kind.least and most <= one.kind.most):
                 rule = one.kind.words if one.kind.most == 1 else f"{one.kind.words}, and not below zero"
+                found = most if least >= one.kind.least else least
                 raise FormulaError(
-                    f"{self.signature}: {one.name} is {rule}; it is {least if not least >= 0 else most:.6g}, "
-                    "check what it is computed from"
+                    f"{self.signature}: {one.name} is {rule}; it is {found:.6g}, check what it is computed from"
                 )
             values[one.name] = value
         body = self._body

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from estimators import parser, printing, tree
@@ -35,6 +35,8 @@ class Formula:
     text: str
     tree: Node
     names: frozenset[str]
+    _before: list[tuple[tuple[Dimension, ...], Dimension]] = field(default_factory=list, compare=False, repr=False)
+    """the last dimensions of its names, in the order of `names`, and what they gave: a knob seldom changes them"""
 
     @classmethod
     def parse(cls, text: str, units: Units) -> Formula:
@@ -45,7 +47,12 @@ class Formula:
     def dimension(self, dimensions: Mapping[str, Dimension]) -> Dimension:
         """The dimension of the result, from those of its names."""
         self._known(dimensions)
-        return tree.dimension(self.tree, dimensions)
+        given = tuple(dimensions[name] for name in self.names)
+        found = next(iter(self._before), None)
+        if found is None or found[0] != given:
+            found = given, tree.dimension(self.tree, dimensions)
+            self._before[:] = [found]
+        return found[1]
 
     def value(self, values: Mapping[str, float]) -> float:
         """The result in base units."""

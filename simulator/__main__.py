@@ -149,6 +149,7 @@ def run(
 @click.option("--seed", type=click.IntRange(0, 2**53), help="Luck, the same for both.")
 @click.option("--replications", type=int, metavar="R", help="Independent repetitions, for the intervals.")
 @click.option("--requests", type=int, metavar="N", help="Measured requests of a replication.")
+@click.option("--confidence", default="95%", show_default=True, metavar="SHARE", help="Of the intervals; below 100%.")
 @engine_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def compare(
@@ -159,11 +160,12 @@ def compare(
     seed: int | None,
     replications: int | None,
     requests: int | None,
+    confidence: str,
     engine: Engine,
     as_json: bool,
 ) -> None:
     """Two designs on the same luck: differences with paired intervals."""
-    opened = open_case(case)
+    opened, sure = open_case(case), _share(confidence, "--confidence", below=1.0)
     one, other = (apply(opened, design_changes(opened, name)) for name in (first, second))
     planned = plan(one, scenario=scenario, seed=seed, replications=replications, requests=requests)
     results = []
@@ -171,7 +173,7 @@ def compare(
         with ProgressLine(each) as progress:
             results.append(simulate(each, engine, progress))
         progress.over(each, results[-1])
-    comparison = Comparison.of(first, second, *results)
+    comparison = Comparison.of(first, second, results[0], results[1], sure)
     click.echo(_json(comparison.as_json()) if as_json else comparison.report())
 
 
@@ -179,15 +181,16 @@ def _json(shown: Any) -> str:
     return json.dumps(shown, indent=1, ensure_ascii=False)
 
 
-def _share(text: str, option: str) -> float:
+def _share(text: str, option: str, below: float = math.inf) -> float:
     """A share as an option gives it, '5%' or 0.05 (RunError)."""
     number, percent, after = text.strip().partition("%")
     try:
         share = float(number) / (100 if percent else 1)
     except ValueError:
         share = math.nan
-    if after or not 0 < share <= 1:
-        raise RunError(f"{option}: {shown(text)} is not a share above 0 % and up to 100 %; write for example '5%'")
+    if after or not 0 < share <= 1 or share >= below:
+        most = "up to" if below > 1 else "below"
+        raise RunError(f"{option}: {shown(text)} is not a share above 0 % and {most} 100 %; write for example '5%'")
     return share
 
 

@@ -14,8 +14,9 @@ from typing import Any
 from cases import outcomes
 from cases.errors import RunError
 from simulator.report import milliseconds, recovery_text
-from simulator.results import Interval, Recovery, SimulationResult
+from simulator.results import CONFIDENCE, Interval, Recovery, SimulationResult
 
+ROUNDING = 1e-10  # of the figure
 FIGURES = ("mean", "p50", "p95", "p99", "p999", "availability")
 
 
@@ -28,6 +29,7 @@ class Difference:
     b: float | None
     difference: Interval
     unit: str | None = None  # of an outcome
+    confidence: float = CONFIDENCE
 
     @property
     def decided(self) -> bool:
@@ -37,7 +39,7 @@ class Difference:
 
     def sentence(self, second: str) -> str:
         """'evening_peak is slower at p99 by 31 ms, 95 % interval 24 to 38 ms'."""
-        a, b = self._text(self.a), self._text(self.b)
+        a, b = self.text(self.a), self.text(self.b)
         value, low, high = self.difference
         if value is None:
             return f"{self.name}: {a} and {b}; no difference can be given"
@@ -46,22 +48,31 @@ class Difference:
         if low is None or high is None:
             return f"{self.name}: {a} and {b}; one replication gives no interval"
         if not self.decided:
-            ends = _from_to(self._text(low), self._text(high))
-            return f"{self.name}: a tie within the noise, {a} and {b}, 95 % interval of the difference {ends}"
-        near, far = (self._text(end) for end in sorted((abs(low), abs(high))))
-        size = f"by {self._text(abs(value))}, 95 % interval {_from_to(near, far)}"
+            ends = _from_to(self.text(low), self.text(high))
+            return f"{self.name}: a tie within the noise, {a} and {b}, {self._sure} of the difference {ends}"
+        near, far = (self.text(end) for end in sorted((abs(low), abs(high))))
+        size = f"by {self.text(abs(value))}, {self._sure} {_from_to(near, far)}"
         if self.unit is not None:
             return f"{second} has {'more' if value > 0 else 'less'} {self.name} {size}"
         if self.name == "availability":
             return f"{second} answers {'more' if value > 0 else 'fewer'} requests, {size}"
         return f"{second} is {'slower' if value > 0 else 'faster'} at {self.name} {size}"
 
+    @property
+    def _sure(self) -> str:
+        return f"{self.confidence * 100:g} % interval"
+
     def as_json(self) -> dict[str, Any]:
         """The keys of the contract."""
         found = {"a": self.a, "b": self.b, "difference": self.difference.as_json(), "decided": self.decided}
         return found if self.unit is None else {"unit": self.unit} | found
 
-    def _text(self, value: float | None) -> str:
+    def signed(self, value: float) -> str:
+        """A difference: '+31 ms', '-0.2 %'."""
+        return f"{'-' if value < 0 else '+' if value else ''}{self.text(abs(value))}"
+
+    def text(self, value: float | None) -> str:
+        """A figure with its unit: '31 ms', '99.9 %'."""
         if self.unit is not None:
             return "no value" if value is None else outcomes.with_unit(value, self.unit)
         if value is None:
@@ -86,9 +97,12 @@ class Comparison:
     keys: tuple[str, str]
     scenario: str | None = None
     recovery: tuple[tuple[Recovery, ...], tuple[Recovery, ...]] = ((), ())  # by event, of a and of b
+    confidence: float = CONFIDENCE
 
     @classmethod
-    def of(cls, first: str, second: str, a: SimulationResult, b: SimulationResult) -> Comparison:
+    def of(
+        cls, first: str, second: str, a: SimulationResult, b: SimulationResult, confidence: float = CONFIDENCE
+    ) -> Comparison:
         """Compare two results of the same case, scenario, seed and number of replications (RunError otherwise)."""
         if (a.case, a.scenario, a.seed, a.replications) != (b.case, b.scenario, b.seed, b.replications):
             raise RunError(
@@ -100,9 +114,9 @@ class Comparison:
             b=second,
             seed=a.seed,
             replications=a.replications,
-            differences=tuple(difference(name, a, b) for name in FIGURES),
+            differences=tuple(difference(name, a, b, confidence) for name in FIGURES),
             outcomes={
-                name: _difference(one.label, one.by_replication, b.outcomes[name].by_replication, one.unit)
+                name: _difference(one.label, one.by_replication, b.outcomes[name].by_replication, confidence, one.unit)
                 for name, one in a.outcomes.items()
                 # A design may give an outcome another unit: then there is nothing to subtract.
                 if name in b.outcomes and b.outcomes[name].unit == one.unit
@@ -111,6 +125,7 @@ class Comparison:
             keys=(a.key, b.key),
             scenario=a.scenario,
             recovery=(a.recovery, b.recovery),
+            confidence=confidence,
         )
 
     @property
@@ -130,6 +145,7 @@ class Comparison:
             "keys": {"a": self.keys[0], "b": self.keys[1]},
             "seed": self.seed,
             "replications": self.replications,
+            **({} if self.confidence == CONFIDENCE else {"confidence": self.confidence}),
             "differences": {d.name: d.as_json() for d in self.differences},
             "cost_usd_per_hour": {"a": self.cost[0], "b": self.cost[1], "difference": self.cost_difference},
             "outcomes": {name: d.as_json() for name, d in self.outcomes.items()},
@@ -150,16 +166,25 @@ class Comparison:
         return "\n".join(lines)
 
 
-def difference(name: str, a: SimulationResult, b: SimulationResult) -> Difference:
+def difference(name: str, a: SimulationResult, b: SimulationResult, confidence: float = CONFIDENCE) -> Difference:
     """Of one of the FIGURES, paired by replication."""
-    return _difference(name, a.by_replication[name], b.by_replication[name])
+    return _difference(name, a.by_replication[name], b.by_replication[name], confidence)
 
 
-def _difference(name: str, a: Sequence[float | None], b: Sequence[float | None], unit: str | None = None) -> Difference:
-    differences = [None if x is None or y is None else y - x for x, y in zip(a, b, strict=True)]
+def apart(a: float | None, b: float | None) -> float | None:
+    """b - a of one replication; what differs by the rounding of sums only is the same."""
+    if a is None or b is None:
+        return None
+    return 0.0 if math.isclose(a, b, rel_tol=ROUNDING) else b - a
+
+
+def _difference(
+    name: str, a: Sequence[float | None], b: Sequence[float | None], confidence: float, unit: str | None = None
+) -> Difference:
+    differences = [apart(x, y) for x, y in zip(a, b, strict=True)]
     least = -math.inf
     means = (Interval.of(a, least).value, Interval.of(b, least).value)
-    return Difference(name, *means, Interval.of(differences, least), unit)
+    return Difference(name, *means, Interval.of(differences, least, confidence=confidence), unit, confidence)
 
 
 def _from_to(low: str, high: str) -> str:

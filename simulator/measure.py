@@ -37,7 +37,8 @@ class Recorder:
         self.window = window
         self.machine = machine
         self.hours = {opening.stage: opening for opening in plan.network.hours}
-        targets = [nanoseconds(o.at_most) for o in plan.case.objectives if o.at_most is not None]
+        latencies = (o.at_most for o in plan.case.objectives if o.metric == "latency")
+        targets = [nanoseconds(at_most) for at_most in latencies if at_most is not None]
         self.late = dict.fromkeys(targets, 0)  # of the answered, by target
         self.good_within = targets[0] if targets else NEVER  # ns: the first latency objective's
         self.good = 0  # answered within it

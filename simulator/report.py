@@ -42,7 +42,7 @@ def verdict(case: Case, result: SimulationResult) -> Verdict:
         )
     first = objectives[0]
     words = {True: "Holds", False: "Misses", None: "Undecided"}[first.met]
-    if _rising(result) and first.name != "availability" and first.value is not None:
+    if _rising(result) and first.name.startswith("latency ") and first.value is not None:
         # The figure is of this run's length; an interval would pretend that there is a figure without one.
         name, target = first.name.removeprefix("latency "), milliseconds(first.target)
         text = f"{name} {milliseconds(first.value)} by the end of this run, and rising, against {target}"
@@ -54,6 +54,8 @@ def verdict(case: Case, result: SimulationResult) -> Verdict:
 def objective_text(objective: ObjectiveResult) -> str:
     """'p99 148 ms (95 % interval 146 to 150) against 200 ms'."""
     interval = Interval(objective.value, objective.low, objective.high)
+    if objective.unit is not None:
+        return _outcome_text(objective, objective.unit)
     if objective.name == "availability":
         value = "unknown" if objective.value is None else f"{objective.value * 100:.3f} %"
         spread = ""
@@ -66,6 +68,17 @@ def objective_text(objective: ObjectiveResult) -> str:
         return f"too few requests got an answer in time for a {percentile} to hold against {target}"
     value, target = milliseconds(objective.value), milliseconds(objective.target)
     return f"{percentile} {value}{interval_text(interval)} against {target}"
+
+
+def _outcome_text(objective: ObjectiveResult, unit: str) -> str:
+    """'money lost $1,900/hour (95 % interval $1,850/hour to $1,950/hour) against $2,000/hour at most'."""
+    label = objective.label or objective.name
+    target = f"{outcomes.with_unit(objective.target, unit)} {'at least' if objective.least else 'at most'}"
+    if objective.value is None:
+        return f"{label} has no value to hold against {target}"
+    spread = outcome_interval(Interval(objective.value, objective.low, objective.high), unit)
+    between = f" (95 % interval {spread})" if spread else ""
+    return f"{label} {outcomes.with_unit(objective.value, unit)}{between} against {target}"
 
 
 def limit(case: Case, result: SimulationResult) -> str:
@@ -88,11 +101,12 @@ def limit(case: Case, result: SimulationResult) -> str:
     name, stage = max(result.stages.items(), key=lambda item: item[1].lost)
     if stage.lost > A_FEW * result.requests["offered"]:
         return f"{label_of(case, name)} is cut off: {stage.lost:,} visits never reach it."
-    name, stage = max(result.stages.items(), key=lambda item: _wait_ms(item[1]))
+    awaited = {name: stage for name, stage in result.stages.items() if name in case.awaited}
+    name, stage = max(awaited.items(), key=lambda item: _wait_ms(item[1]))
     label, busy = label_of(case, name), busy_text(stage)
     wait, mean = _wait_ms(stage), result.latency_ms["mean"].value
     if not wait:
-        name, stage = max(result.stages.items(), key=lambda item: item[1].utilisation or 0.0)
+        name, stage = max(awaited.items(), key=lambda item: item[1].utilisation or 0.0)
         return f"Next to nobody waits; the busiest stage is {label_of(case, name)}, {busy_text(stage)}."
     if mean is not None and wait < LITTLE * mean:
         return f"Queues add little: the longest mean wait is {milliseconds(wait)} ({label}, {busy})."
@@ -220,7 +234,7 @@ class Figure(NamedTuple):
 
 
 def headline_figures(result: SimulationResult, baseline: SimulationResult) -> list[Figure]:
-    """Median, p99, the share of requests answered, and the cost."""
+    """Median, p99, the share of requests answered, the outcomes that are judged, and the cost."""
     figures = []
     for name, label in (("p50", "p50 latency"), ("p99", "p99 latency")):
         now, then = result.latency_ms[name].value, baseline.latency_ms[name].value
@@ -237,6 +251,7 @@ def headline_figures(result: SimulationResult, baseline: SimulationResult) -> li
     figures.append(
         Figure("Answered", shown, _signed(points, lambda p: f"{p:.3g} points"), points > 0 if points else None)
     )
+    figures += [_judged(one, baseline) for one in result.objectives if one.unit is not None]
     if result.cost_usd_per_hour is not None and baseline.cost_usd_per_hour is not None:
         more = result.cost_usd_per_hour - baseline.cost_usd_per_hour
         figures.append(
@@ -248,6 +263,22 @@ def headline_figures(result: SimulationResult, baseline: SimulationResult) -> li
             )
         )
     return figures
+
+
+def _judged(objective: ObjectiveResult, baseline: SimulationResult) -> Figure:
+    """An outcome that an objective is about."""
+    unit, now = str(objective.unit), objective.value
+    then = next((one.value for one in baseline.objectives if (one.name, one.unit) == (objective.name, unit)), None)
+    label = objective.label or objective.name
+    if now is None or then is None:
+        return Figure(label, "–" if now is None else outcomes.with_unit(now, unit), "", None)
+    better = None if now == then else (now > then) == objective.least
+    return Figure(
+        label,
+        outcomes.with_unit(now, unit),
+        _signed(now - then, lambda change: outcomes.with_unit(change, unit)),
+        better,
+    )
 
 
 def _signed(change: float | None, text: Callable[[float], str]) -> str:
@@ -363,15 +394,22 @@ def outcome_rows(case: Case, result: SimulationResult) -> list[dict[str, str]]:
     """What the run means in the case's own words, for a table."""
     rows = []
     for one in result.outcomes.values():
-        value, low, high = (None if v is None else outcomes.with_unit(v, one.unit) for v in one.interval)
+        value = one.interval.value
         rows.append(
             {
                 "Outcome": one.label,
-                "Value": value or "–",
-                "95 % interval": "–" if low is None or high is None else f"{low} to {high}",
+                "Value": "–" if value is None else outcomes.with_unit(value, one.unit),
+                "95 % interval": outcome_interval(one.interval, one.unit) or "–",
             }
         )
     return rows
+
+
+def outcome_interval(interval: Interval, unit: str) -> str:
+    """'12 ms to 13 ms'; nothing where there is none."""
+    if interval.low is None or interval.high is None:
+        return ""
+    return f"{outcomes.with_unit(interval.low, unit)} to {outcomes.with_unit(interval.high, unit)}"
 
 
 def timeline_rows(timeline: Timeline) -> list[dict[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -24,7 +24,13 @@ class Interval(NamedTuple):
     high: float | None
 
     @classmethod
-    def of(cls, values: Sequence[float | None], least: float = 0.0, most: float = math.inf) -> Interval:
+    def of(
+        cls,
+        values: Sequence[float | None],
+        least: float = 0.0,
+        most: float = math.inf,
+        confidence: float = CONFIDENCE,
+    ) -> Interval:
         """The mean of the replications' figures and its t interval, within what is possible; None spreads."""
         known = [v for v in values if v is not None]
         if not known or len(known) < len(values):
@@ -33,7 +39,7 @@ class Interval(NamedTuple):
         if len(known) == 1:
             return cls(mean, None, None)
         spread = math.sqrt(math.fsum((v - mean) ** 2 for v in known) / (len(known) - 1) / len(known))
-        half = float(special.stdtrit(len(known) - 1, 0.5 + CONFIDENCE / 2)) * spread
+        half = float(special.stdtrit(len(known) - 1, 0.5 + confidence / 2)) * spread
         return cls(mean, max(mean - half, least), min(mean + half, most))
 
     def as_json(self) -> dict[str, float | None]:
@@ -180,7 +186,10 @@ def latency_json(latencies: dict[str, Interval], few: Sequence[str]) -> dict[str
 
 @dataclass(frozen=True)
 class ObjectiveResult:
-    """An objective against the run: latencies in ms, availability as a share. `met` is None while undecided."""
+    """An objective against the run. `met` is None while undecided.
+
+    Latencies are in ms, availability is a share, an outcome is in its own `unit`, and then `label` says what it is.
+    """
 
     name: str
     met: bool | None
@@ -188,10 +197,15 @@ class ObjectiveResult:
     low: float | None
     high: float | None
     target: float
+    unit: str | None = None  # of an outcome
+    label: str | None = None  # of an outcome
+    least: bool = False  # whether the target is the least that is allowed, not the most
 
     def as_json(self) -> dict[str, Any]:
-        """The keys of the contract."""
-        return dict(self.__dict__)
+        """The keys of the contract; `unit` and `sense` ('at most', 'at least') where it is an outcome's."""
+        contract = {key: getattr(self, key) for key in ("name", "met", "value", "low", "high", "target")}
+        sense = "at least" if self.least else "at most"
+        return contract if self.unit is None else contract | {"unit": self.unit, "sense": sense}
 
 
 @dataclass(frozen=True)
@@ -254,6 +268,8 @@ class SimulationResult:
     scenario: str | None = None
     recovery: tuple[Recovery, ...] = ()  # by event of the scenario
     timeline: Timeline | None = field(default=None, compare=False, repr=False)
+    measured: tuple[Mapping[str, float | None], ...] = field(default=(), compare=False, repr=False)
+    """what each replication measured, by the names of `cases.outcomes`, in base units"""
 
     @property
     def awaited(self) -> int:

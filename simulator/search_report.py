@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from cases import outcomes
 from cases.scenarios import scenarios
 from cases.spec import Case
 from simulator.found import Found, Step, telling
-from simulator.report import interval_text, label_of, limit, milliseconds, objective_text, table
+from simulator.report import interval_text, label_of, limit, milliseconds, objective_text, outcome_interval, table
 from simulator.results import Interval, ObjectiveResult
 
 _MET = {True: "meets", False: "misses", None: "too close to call"}
@@ -105,6 +106,9 @@ def _interval(objective: ObjectiveResult) -> str:
     value, low, high = objective.value, objective.low, objective.high
     if value is None:
         return "–"
+    if objective.unit is not None:
+        spread = outcome_interval(Interval(value, low, high), objective.unit)
+        return outcomes.with_unit(value, objective.unit) + (f" ({spread})" if spread else "")
     if objective.name != "availability":
         return milliseconds(value) + interval_text(Interval(value, low, high)).replace("95 % interval ", "")
     ends = "" if low is None or high is None or low == high else f" ({low * 100:.3f} % to {high * 100:.3f} %)"

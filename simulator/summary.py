@@ -8,11 +8,12 @@ a t interval.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from cases import outcomes
+from cases.objectives import outcome_target
 from cases.spec import Case, Objective
 from simulator import histogram
 from simulator.machine import UNLIMITED, Ints, Machine, Whole
@@ -79,7 +80,8 @@ def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder], totals: To
     strained = _strained(machine, seen)
     stages = {n: seen[s].needing(needed[s], strained[s]).of_fleet(cells) for s, n in enumerate(network.names)}
     offered_per_s *= cells
-    meant, problems = _outcomes(plan, recorders)
+    measured = tuple(_measures(plan, r) for r in recorders)
+    meant, problems = _outcomes(plan.case, measured)
     return SimulationResult(
         case=plan.case.id,
         key=plan.key,
@@ -92,7 +94,10 @@ def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder], totals: To
         quality=Interval.of([r.quality() for r in recorders], most=1.0),
         classes={name: _class(recorders, k) for k, name in enumerate(network.class_names) if recorders[0].classes},
         stages=stages,
-        objectives=tuple(_objective(objective, recorders) for objective in plan.case.objectives),
+        objectives=tuple(
+            _objective(one, recorders) if one.of is None else _outcome_objective(plan.case, one, meant[one.of])
+            for one in plan.case.objectives
+        ),
         cost_usd_per_hour=cost,
         cost_usd_per_million_requests=None
         if cost is None or not offered_per_s
@@ -106,6 +111,7 @@ def summarise(plan: Plan, engine: str, recorders: Sequence[Recorder], totals: To
         scenario=plan.scenario,
         recovery=_recovery(plan, recorders),
         timeline=recorders[0].timeline,
+        measured=measured,
     )
 
 
@@ -285,8 +291,17 @@ def _objective(objective: Objective, recorders: Sequence[Recorder]) -> Objective
         target = objective.at_least
         values = [r.availability() for r in recorders]
         misses = [None if v is None else v < target for v in values]
-    interval = Interval.of(values, most=1.0 if objective.metric == "availability" else math.inf)
-    return ObjectiveResult(objective.name, _met(objective.metric, interval, target, misses), *interval, target)
+    least = objective.metric == "availability"
+    interval = Interval.of(values, most=1.0 if least else math.inf)
+    return ObjectiveResult(objective.name, _met(least, interval, target, misses), *interval, target, least=least)
+
+
+def _outcome_objective(case: Case, objective: Objective, outcome: OutcomeResult) -> ObjectiveResult:
+    """In the outcome's unit; undecided where a replication gave it no value."""
+    target, least = outcome_target(case, objective), objective.at_least is not None
+    misses = [None if v is None else (v < target if least else v > target) for v in outcome.by_replication]
+    met = _met(least, outcome.interval, target, misses)
+    return ObjectiveResult(objective.name, met, *outcome.interval, target, outcome.unit, outcome.label, least)
 
 
 def _on_its_side(value: float | None, misses: bool | None, target: float) -> float | None:
@@ -296,22 +311,22 @@ def _on_its_side(value: float | None, misses: bool | None, target: float) -> flo
     return max(value, math.nextafter(target, math.inf)) if misses else min(value, target)
 
 
-def _met(metric: str, interval: Interval, target: float, misses: list[bool | None]) -> bool | None:
+def _met(least: bool, interval: Interval, target: float, misses: list[bool | None]) -> bool | None:
     if None in misses:
         return None
     if interval.low is None or interval.high is None:
         return not misses[0] if len(set(misses)) == 1 else None
-    if metric == "latency":
-        return True if interval.high <= target else False if interval.low > target else None
-    return True if interval.low >= target else False if interval.high < target else None
+    if least:
+        return True if interval.low >= target else False if interval.high < target else None
+    return True if interval.high <= target else False if interval.low > target else None
 
 
 # -- what a run means in the case's own words --------------------------------------------------------------------------
 
 
-def _outcomes(plan: Plan, recorders: Sequence[Recorder]) -> tuple[dict[str, OutcomeResult], list[str]]:
-    """The case's outcomes, from each replication's measures, and why one has no value."""
-    computed = outcomes.outcomes(plan.case, [_measures(plan, r) for r in recorders])
+def _outcomes(case: Case, measured: Sequence[Mapping[str, float | None]]) -> tuple[dict[str, OutcomeResult], list[str]]:
+    """The case's outcomes, from what each replication measured, and why one has no value."""
+    computed = outcomes.outcomes(case, measured)
     results = {
         name: OutcomeResult(Interval.of(one.values, least=-math.inf), one.unit, one.label, one.values)
         for name, one in computed.items()
@@ -362,6 +377,6 @@ def _measures(plan: Plan, recorder: Recorder) -> dict[str, float | None]:
     return measures
 
 
-def _of_calls(stage: StageResult, number: int) -> float | None:
-    """As a share of the calls of the stage."""
-    return number / stage.calls if stage.calls else None
+def _of_calls(stage: StageResult, number: int) -> float:
+    """As a share of the calls of the stage; none where it was not called."""
+    return number / stage.calls if stage.calls else 0.0

@@ -13,7 +13,7 @@ from cases.tree import Plain
 from simulator.report import milliseconds, objective_text, percent, share_answered
 from simulator.results import SimulationResult
 
-SCENARIO = "zone_lost"
+SCENARIO = "without_a_zone_from_the_start"
 
 
 @dataclass(frozen=True)
@@ -51,4 +51,5 @@ def _without(case: Case, zone: str) -> Case:
     """The case with a scenario in which the zone is lost before anybody comes; as long as the case's own run."""
     event = {"at": Plain("0 s"), "lose_zone": Plain(zone)}
     run = {"requests": Plain(str(case.run.requests))}
-    return build(case.tree | {"scenarios": {SCENARIO: {"events": [event], "run": run}}})
+    kept = case.tree.get("scenarios", {})  # designs and the story name them
+    return build(case.tree | {"scenarios": kept | {SCENARIO: {"events": [event], "run": run}}})

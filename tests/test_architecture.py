@@ -23,6 +23,8 @@ OWNERS = {
     "ruamel": {"cases/"},
     "pydantic": {"cases/"},
     "pandas": {"simulator/timeline.py"},
+    "jinja2": {"walkthrough/document.py"},
+    "markupsafe": {"walkthrough/document.py"},
 }
 FILES = sorted(
     [ROOT / "app.py", *(path for floor in FLOORS for path in (ROOT / floor).glob("**/*.py"))],

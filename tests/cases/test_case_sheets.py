@@ -224,4 +224,9 @@ def test_every_estimate_of_the_catalogue_is_traced_to_sources() -> None:
 def test_what_a_run_is_computed_with() -> None:
     """Its rate and its prices lead to the estimates that they refer to."""
     case = files.open_case("youtube_recommendations")
-    assert grounds(case) == ["page_loads_per_second", "machine_price", "small_machine_price"]
+    assert grounds(case) == [
+        "page_loads_per_second",
+        "machine_price",
+        "small_machine_price",
+        "ndcg_as_written",
+    ]

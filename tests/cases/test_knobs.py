@@ -70,3 +70,13 @@ def test_what_is_wrong_with_a_knob_is_said(line: str, message: str) -> None:
     with pytest.raises(CaseError) as error:
         knobs(line)
     assert message in str(error.value)
+
+
+def test_whole_numbers_are_turned_in_whole_numbers() -> None:
+    """On a log scale too: a queue of 1.2 visits is no design."""
+    line = "  - {path: stages.desk.queue.limit, from: 1, to: 100, scale: log}"
+    case = desk(("mean: 12 ms}", "mean: 12 ms}, queue: {limit: 7}"), more=f"knobs:\n{line}\n")
+    texts = stops(case, case.knobs[0], case).texts
+    assert texts[:6] == ("1", "2", "3", "4", "5", "6")
+    assert "7" in texts
+    assert all(text.isdecimal() for text in texts)

@@ -122,6 +122,8 @@ def test_a_wrong_argument_is_named(name: str) -> None:
         assert said.startswith(f"{FUNCTIONS[name].signature}: {parameter.name}")
         assert f"is {parameter.kind.words}, '{given[at]}' is " in said
         assert said.endswith(f"write for example '{parameter.kind.example}'")
+        if parameter.kind.least < 0:
+            continue  # a score may be anything
         given[at] = f"-1 * {text} - {text}"
         said = refused(call(name, *given))
         assert said.startswith(f"{FUNCTIONS[name].signature}: {parameter.name}")

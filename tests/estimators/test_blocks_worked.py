@@ -155,6 +155,11 @@ WORKED: list[tuple[str, str, float, float]] = [
     ),
     ("servers_for_blocking(10 calls/min, 3 min, 1 %)", "server", 42, 0),  # tables: 41 carry 29.9 erlangs, 42 carry 30.8
     ("servers_for_blocking(10 calls/min, 3 min, 1 %, 10)", "server", 5, 0),
+    ("share_above(1.96)", "%", 2.5, 2e-4),  # tables of the normal distribution
+    ("share_above(2.5, 3)", "", stats.norm.sf(-0.5), 1e-12),
+    ("share_above(0 - 1.5, 0 - 0.5)", "", stats.norm.cdf(1), 1e-12),
+    ("share_above(700, 650, 40)", "", stats.norm.sf(1.25), 1e-12),
+    ("precision(0.1 %, 80 %, 1 %)", "%", 100 * 8 / (8 + 99.9), 1e-12),  # of 10,000 payments ten are bad
     ("wait_probability(45 requests/s, 1 s, 50)", "", 0.3638644672, 1e-9),  # targets: ERC
     ("mean_wait(9 requests/s, 1 s, 10)", "s", np.maximum(np.arange(200) - 10, 0) @ birth_death(9, 1, 10) / 9, 1e-6),
     (

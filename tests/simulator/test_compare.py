@@ -44,6 +44,17 @@ def test_the_interval_is_of_the_paired_differences(desk: Case) -> None:
     assert "b is slower at p99 by" in p99.sentence("b")
 
 
+def test_as_sure_as_one_wants(desk: Case) -> None:
+    a, b = result(desk), result(apply(desk, {"stages.desk.service.mean": "10.2 ms"}))
+    comparison = Comparison.of("a", "b", a, b, 0.99)
+    p99 = difference(comparison, "p99")
+    paired = np.array(b.by_replication["p99"], dtype=float) - np.array(a.by_replication["p99"], dtype=float)
+    low, high = stats.t.interval(0.99, len(paired) - 1, paired.mean(), stats.sem(paired))
+    assert p99.difference == pytest.approx((paired.mean(), low, high))
+    assert "99 % interval" in p99.sentence("b")
+    assert comparison.as_json()["confidence"] == 0.99
+
+
 def test_common_luck_is_worth_a_lot(desk: Case) -> None:
     """Paired differences are far less noisy than those of independent runs."""
     slower = apply(desk, {"stages.desk.service.mean": "10.2 ms"})

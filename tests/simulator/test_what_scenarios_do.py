@@ -1,7 +1,7 @@
-"""Each scenario does what it says: the objective is met without it, missed with it, and met where it is contained.
+"""Each shared scenario does what it says: the objective is met without it, missed with it, met where it is contained.
 
-Shared scenarios are run with the case that `shown_with` names, a catalogue case's own with that case; each verdict is
-decided by an interval over replications. A scenario that is added is tested here without a line of code.
+It is run with the case that `shown_with` names; each verdict is decided by an interval over replications. One that is
+added is tested here without a line of code. A case's own are run in `tests/test_contract.py`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from simulator.run import simulate
 HERE = Path(__file__).resolve().parents[2]
 CATALOG = files.catalog()
 SHOWN = {name: str(tree["shown_with"]) for name, tree in shared().items()}
-OWN = [(name, case) for case, path in CATALOG.items() for name, one in files.load(path).scenarios.items() if one.breaks]
-EVERY = [*SHOWN.items(), *OWN]
+EVERY = list(SHOWN.items())
 SMALL = [pair for pair in SHOWN.items() if pair[1] not in CATALOG]  # few requests a second
 MOST_SECONDS = 20.0  # measured on both planes, up to some seconds after an event
 AFTER = 3.0
