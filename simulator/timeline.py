@@ -26,6 +26,8 @@ MILLISECOND = 1_000_000
 PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
 MOST_ROWS = 10_000
 ENDS = tuple(end for end in RequestEnd if end is not RequestEnd.IN_FLIGHT)
+# Where the coarse bins of latencies meet (ns): eight a decade, from 10 microseconds to 11 days.
+BIN_EDGES: Ints = np.round(10.0 ** np.arange(4, 15.01, 0.125)).astype(np.int64)
 
 
 Mark = tuple[str, int, int]
@@ -46,6 +48,7 @@ class Timeline:
     ended: Ints  # shape (rows, outcomes): by RequestEnd
     good: Ints  # answered in time for the first latency objective; where there is none, answered
     percentiles: dict[str, list[float | None]]  # ms, of the answered
+    latencies: Ints  # shape (rows, len(BIN_EDGES) + 1): the answered by BIN_EDGES, an edge belongs to the bin above it
     stages: dict[str, Floats]  # by measure, shape (rows, stages)
     marks: tuple[Mark, ...] = ()
 
@@ -149,6 +152,7 @@ class Series:
             ended=np.array([row.ended for row in rows]),
             good=np.array([row.good for row in rows], dtype=np.int64),
             percentiles={p: [row.percentiles[i] for row in rows] for i, p in enumerate(PERCENTILES)},
+            latencies=np.array([row.latencies for row in rows]),
             stages=self._stages(),
             marks=tuple(marks),
         )
@@ -170,6 +174,7 @@ class Series:
                 ended=np.bincount(outcome, minlength=len(RequestEnd)),
                 good=int(np.count_nonzero(latencies <= self._good_within)),
                 percentiles=_exact_percentiles(latencies),
+                latencies=_binned(latencies),
                 waiting=plane.waiting(),
                 busy=busy,
                 staffed=staffed,
@@ -219,6 +224,7 @@ class _Row(NamedTuple):
     ended: Ints
     good: int
     percentiles: list[float | None]
+    latencies: Ints
     waiting: Ints
     busy: Whole
     staffed: Whole
@@ -238,6 +244,11 @@ _COMPLETED, _DEGRADED = int(RequestEnd.COMPLETED), int(RequestEnd.DEGRADED)  # a
 def _share(part: Floats, whole: Floats) -> Floats:
     """Nan where there is no whole."""
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+
+
+def _binned(latencies: Ints) -> Ints:
+    """How many there are in each of the coarse bins."""
+    return np.bincount(np.searchsorted(BIN_EDGES, latencies, side="right"), minlength=len(BIN_EDGES) + 1)
 
 
 def _exact_percentiles(latencies: Ints) -> list[float | None]:
