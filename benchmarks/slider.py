@@ -175,7 +175,7 @@ def main(repetitions: int, requests: int) -> None:
     label, last, start, others = known_stops(case, changes, repetitions + 1)
     with serving("app.py") as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        query = "&".join(f"{path}={text}" for path, text in changes.items())
+        query = "&".join(f"{path}={text}" for path, text in ({"case": case.id} | changes).items())
         measured = measure(f"{address}/?{query}", browser, label, last, start, others)
         browser.close()
     drags = {kind: every[1:] for kind, every in measured.items()}  # the first finds a server that is not warm yet

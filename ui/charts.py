@@ -17,7 +17,7 @@ import streamlit as st
 from cases.spec import Case
 from simulator.report import label_of, milliseconds
 from simulator.results import ObjectiveResult, SimulationResult
-from simulator.timeline import Timeline
+from simulator.timeline import BIN_EDGES, MILLISECOND, Timeline
 from simulator.workload import SECOND
 
 STATIC = Path(__file__).parent / "static"
@@ -36,6 +36,7 @@ KINDS = {  # of time: a colour and a pattern each, so that they differ without c
 }
 RATES = {"offered": ("#8a8f98", 1.5, "dot"), "goodput": ("#1f9d6b", 2.2, "solid")}
 RATE_WORDS = {"offered": "offered", "goodput": "answered in time"}
+HEAT = [[0.0, "rgba(122,132,148,0)"], [0.02, "rgba(122,132,148,0.18)"], [1.0, "rgba(122,132,148,0.95)"]]
 HEIGHT = 290
 ROW = 30  # of a bar
 TRANSPARENT = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "showlegend": True}
@@ -82,6 +83,28 @@ def latency_figure(result: SimulationResult, baseline: SimulationResult | None) 
         line = {"color": "#8a8f98", "width": 1.5, "dash": "dash"}
         figure.add_line(ends, [objective.target] * 2, name, line, hoverinfo="skip")
     return figure if timeline is None else _marked(figure, timeline)
+
+
+def heat_figure(result: SimulationResult) -> Figure:
+    """How many requests were answered in each latency in each moment, with percentiles over it."""
+    figure = latency_figure(result, None)
+    timeline = result.timeline
+    if timeline is None or not timeline.latencies.any():
+        return figure
+    used = np.flatnonzero(timeline.latencies.any(axis=0))
+    low, high = max(int(used[0]), 1), min(int(used[-1]), len(BIN_EDGES) - 1)  # a bin at an end has no other edge
+    shares = timeline.latencies[:, low : high + 1].T / np.maximum(timeline.latencies.sum(axis=1), 1)
+    heat = {
+        "type": "heatmap",
+        "x": [0.0, *(timeline.times / SECOND).tolist()],
+        "y": (BIN_EDGES[low - 1 : high + 1] / MILLISECOND).tolist(),
+        "z": np.round(shares, 4).tolist(),
+        "colorscale": HEAT,
+        "showscale": False,
+        "hovertemplate": "%{z:.1%} of the answers<extra></extra>",
+    }
+    figure.data.insert(0, heat)
+    return figure
 
 
 def queue_figure(case: Case, result: SimulationResult) -> Figure:
@@ -181,7 +204,7 @@ def _line(figure: Figure, timeline: Timeline, percentile: str, name: str, line: 
 
 
 def _latency_objectives(result: SimulationResult) -> list[ObjectiveResult]:
-    return [objective for objective in result.objectives if objective.name.startswith("latency")]
+    return [objective for objective in result.objectives if objective.name.startswith("latency ")]
 
 
 def _figure(unit: str, log: bool) -> Figure:

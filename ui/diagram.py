@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +14,81 @@ from cases.serving import Stage
 from cases.spec import Case
 from simulator.report import amount, busy_text, label_of, load_word, percent
 from simulator.results import SimulationResult, StageResult
+from walkthrough.live import WAITING
+from walkthrough.still import kind_of, moment
 
 STATIC = Path(__file__).parent / "static"
+KEY = "diagram"
+# The stage in question is outlined; that it is, its words say, too.
+LIT = ".lit .box { stroke: var(--st-primary-color); stroke-width: 4; stroke-opacity: 1; }"
+
+
+def _static(*names: str) -> str:
+    return "\n".join((STATIC / name).read_text(encoding="utf-8") for name in names)
+
 
 _component = st.components.v2.component(
     "stagecraft_diagram",
-    html='<div class="diagram"></div>',
-    css=(STATIC / "diagram.css").read_text(encoding="utf-8"),
-    js=(STATIC / "diagram.js").read_text(encoding="utf-8"),
+    html='<div class="bar" hidden></div><div class="diagram"></div><div class="bench" hidden></div>',
+    css=f"{_static('diagram.css', 'player.css')}{LIT}",
+    js=_static("diagram.js", "moves.js", "timeline.js", "player.js"),  # the last says what the component does
 )
+
+
+def draw(
+    data: dict[str, Any], on_stage: Callable[[], None] = lambda: None, on_at: Callable[[], None] | None = None
+) -> None:
+    """Put the picture on the page; with `watch` in its data it moves.
+
+    Then `on_stage` is told of a click on a stage (`stage` of the component), `on_at` of a move of the clock (`at`, s).
+    """
+    _component(key=KEY, data=data, on_stage_change=on_stage, on_at_change=on_at or (lambda: None))
 
 
 def diagram(case: Case, result: SimulationResult, baseline: SimulationResult | None, changed: set[str]) -> None:
     """Draw it. `changed` names the stages that differ from the case as written."""
-    _component(key="diagram", data=picture(case, result, baseline, changed))
+    draw(picture(case, result, baseline, changed))
+
+
+def scene(case: Case, result: SimulationResult | None, lit: str | None, at: float | None) -> None:
+    """Draw it for a story: one stage is lit, and the clock stands at a moment (s) of the first replication.
+
+    Without a result yet, the same picture without its numbers.
+    """
+    if result is not None:
+        result = replace(result, stages=moment(result, at))
+    nodes = _blank(case) if result is None else _nodes(case, result, None, set())
+    if lit is not None:
+        nodes[lit]["lit"] = True
+        nodes[lit]["note"] = f"This is about this stage. {nodes[lit]['note']}"
+    draw(_drawn(case, nodes))
 
 
 def picture(
     case: Case, result: SimulationResult, baseline: SimulationResult | None, changed: set[str]
 ) -> dict[str, Any]:
     """What the drawing script needs; all texts are set as text, never as markup."""
+    return _drawn(case, _nodes(case, result, baseline, changed))
+
+
+def _drawn(case: Case, nodes: dict[str, dict[str, Any]]) -> dict[str, Any]:
     drawn = layout(case)
+    said = {name: _sentence(node) for name, node in nodes.items()}
+    lines = [{**line._asdict(), "words": _line(case, line)} for line in drawn.lines]
+    calls = [_line(case, line) for line in drawn.lines if line.kind == "call"]
+    return {
+        "case": case.id,
+        "columns": drawn.columns,
+        "heights": drawn.heights,
+        "nodes": {name: {**node, "said": said[name]} for name, node in nodes.items()},
+        "lines": lines,
+        "summary": " ".join(["Request path.", *said.values(), *(f"{words}." for words in calls)]),
+    }
+
+
+def _nodes(
+    case: Case, result: SimulationResult, baseline: SimulationResult | None, changed: set[str]
+) -> dict[str, dict[str, Any]]:
     most = max((stage.queue_mean for stage in result.stages.values()), default=0.0)
     nodes = {}
     for name, stage in result.stages.items():
@@ -42,8 +97,9 @@ def picture(
         word = load_word(stage.utilisation)
         nodes[name] = {
             "label": label_of(case, name),
-            "kind": _kind(spec),
+            "kind": kind_of(spec),
             "tags": [*_what_it_is(spec, stage), *_what_it_did(stage)],
+            "is": [*_what_it_is(spec, stage)],
             "shards": spec.shards > 1,
             "optional": not spec.required,
             "fleet": _fleet(spec, stage),
@@ -56,15 +112,29 @@ def picture(
             "changed": name in changed,
             "note": spec.note or "",
         }
-    said = {name: _sentence(node) for name, node in nodes.items()}
-    lines = [{**line._asdict(), "words": _line(case, line)} for line in drawn.lines]
-    calls = [_line(case, line) for line in drawn.lines if line.kind == "call"]
+    return nodes
+
+
+def _blank(case: Case) -> dict[str, dict[str, Any]]:
+    """The boxes before there is a result."""
     return {
-        "columns": drawn.columns,
-        "heights": drawn.heights,
-        "nodes": {name: {**node, "said": said[name]} for name, node in nodes.items()},
-        "lines": lines,
-        "summary": " ".join(["Request path.", *said.values(), *(f"{words}." for words in calls)]),
+        spec.name: {
+            "label": label_of(case, spec.name),
+            "kind": kind_of(spec),
+            "tags": [],
+            "shards": spec.shards > 1,
+            "optional": not spec.required,
+            "fleet": "" if spec.endless else f"×{spec.fleet:,}",
+            "load": WAITING,
+            "word": "endless" if spec.endless else "awaited",
+            "utilisation": None if spec.endless else 0.0,
+            "ghost": None,
+            "queue": "" if spec.endless else f"queue {WAITING}",
+            "queueShare": 0.0,
+            "changed": False,
+            "note": spec.note or "",
+        }
+        for spec in case.stages
     }
 
 
@@ -75,7 +145,7 @@ def legend(case: Case) -> str:
         parts.append("Dashed arrows: called within a visit, before it answers.")
     if not all(stage.required for stage in case.stages):
         parts.append("Dashed boxes: optional, the request goes on without them.")
-    kinds = {_kind(stage) for stage in case.stages}
+    kinds = {kind_of(stage) for stage in case.stages}
     if "external" in kinds:
         parts.append("Cut corners: others' systems.")
     if "person" in kinds:
@@ -83,12 +153,6 @@ def legend(case: Case) -> str:
     if any(stage.shards > 1 for stage in case.stages):
         parts.append("Stacked boxes: every call goes to all shards.")
     return " ".join(parts)
-
-
-def _kind(spec: Stage) -> str:
-    if spec.external is not None:
-        return "external"
-    return "ours" if spec.person is None else "person"
 
 
 def _fleet(spec: Stage, stage: StageResult) -> str:

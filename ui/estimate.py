@@ -81,9 +81,13 @@ def _claims(case: Case, own: bool) -> None:
 
 def _estimates(case: Case) -> None:
     st.header("Estimates", anchor=False)
-    if any(card.interval for card in cards(case, date.today()).values()):
+    found = cards(case, date.today()).values()
+    if not found:
+        st.caption("This case has none.")
+        return
+    if any(card.interval for card in found):
         st.caption("Bars are 90 % intervals on a scale from zero: the ring is the value, the stroke the median.")
-    st.html("".join(estimate_card(card) for card in cards(case, date.today()).values()))
+    st.html("".join(estimate_card(card) for card in found))
 
 
 page()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import streamlit as st
@@ -12,9 +13,9 @@ from cases.labels import label_of
 from cases.scenarios import scenarios
 from cases.sheets import far_off
 from cases.spec import Case
+from cases.world_spec import Containment
 from simulator.report import (
     Figure,
-    Verdict,
     containment,
     headline_figures,
     recovery_text,
@@ -22,21 +23,29 @@ from simulator.report import (
     what_happens,
 )
 from simulator.results import SimulationResult
+from simulator.scenes import Scene, first_breach
 from ui import state, tables
-from ui.charts import chart, goodput_figure, latency_figure, queue_figure, replica_figure
-from ui.diagram import diagram, legend
+from ui.charts import chart, goodput_figure, heat_figure, queue_figure, replica_figure
+from ui.diagram import KEY
+from ui.export import export_button
 from ui.fewest import fewest_section
 from ui.header import header
-from ui.knobs import knob_sliders, what_changed
+from ui.jobs import Job, View, forget
+from ui.knobs import knobs, what_changed
 from ui.limits import LIMITS
-from ui.runs import FEWEST, WHY, Job, View, forget, view
+from ui.player import Go, moves, player
+from ui.runs import FEWEST, WHY, view
 from ui.trace_link import trace_link
+from ui.waiting import how_far
 from ui.why import why_section
+
+CALM = Path(__file__).parent / "static" / "explore.css"
 
 
 def page() -> None:
     """The page, top to bottom: the answer first, then the picture, then the details."""
     state.begin("explore")
+    st.html(CALM)
     baseline = state.baseline()
     try:
         case = state.current()
@@ -50,18 +59,20 @@ def page() -> None:
     before, now = _begun(baseline, case)
     header(baseline, happens=True)
     answer = st.container(key="answer")
-    _links(case, baseline)
     controls, picture = st.container(key="board").columns([1, 3.3], gap="medium")
     with controls:
-        knob_sliders(case, baseline)
+        knobs(case, baseline, _open_stage(case))
         what_changed(case, baseline)
     before, now = before.awaited(), now.awaited()
     shown = _shown(case, now)
     with answer:
         _answer(shown, now)
     if shown is not None:
+        watched = moves(*shown)
         with picture, st.container(key="results"):
-            _picture(*shown, baseline, before.result, stale=now.result is None)
+            _picture(*shown, baseline, before.result, watched.result, stale=now.result is None)
+        if watched.job is not None:
+            _arriving(watched.job)  # at the end: what comes and goes further up would move what is below it
     else:
         forget(WHY)
         forget(FEWEST)
@@ -87,44 +98,32 @@ def _shown(case: Case, now: View[SimulationResult]) -> tuple[Case, SimulationRes
 
 
 def _answer(shown: tuple[Case, SimulationResult] | None, now: View[SimulationResult]) -> None:
-    if now.error is not None:
-        st.error(now.error, icon=":material/warning:")
-    if now.job is not None:
-        _waiting(now.job, shown is not None)
-    if shown is not None and now.result is not None:
-        _say(verdict(*shown))
-        _happened(*shown)
-        for note in now.result.notes:
-            st.caption(tables.plain(f"Note: {note}."))
+    with st.container(key="says"):
+        if now.error is not None:
+            st.error(now.error, icon=":material/warning:")
+        if now.job is not None:
+            _waiting(now.job, shown is not None)
+        if shown is not None and now.result is not None:
+            _say(*shown)
+    if shown is not None and shown[1].scenario is not None:
+        with st.container(key="happened"):
+            st.caption(_happened(*shown, scenario=shown[1].scenario))
 
 
-def _happened(case: Case, result: SimulationResult) -> None:
-    """What the scenario does, whether the system comes back from it, and what contains it."""
-    if result.scenario is None:
-        return
-    known = scenarios(case)[result.scenario]
-    words, remedy = st.container(key="happened").columns([3.4, 1], gap="medium", vertical_alignment="center")
-    with words:
-        recovered = "".join(f"\n- {tables.plain(recovery_text(one))}." for one in result.recovery)
-        st.markdown(f"{tables.plain(what_happens(case, result))}\n{recovered}")
-        told = (("Moves first:", known.first), ("Then:", known.then))
-        st.caption(" ".join(f"**{title}** {tables.plain(' '.join(text.split()))}" for title, text in told if text))
-    if known.contained_by is not None and containment(case, result):
-        label, note = known.contained_by.label or "What contains it", known.contained_by.note
-        remedy.button(
-            f"Try: {label}",
-            icon=":material/healing:",
-            key="contain",
-            on_click=state.contain,
-            width="stretch",
-            help="The same again, contained" if note is None else tables.plain(" ".join(note.split())),
-        )
+def _happened(case: Case, result: SimulationResult, scenario: str) -> str:
+    """What the scenario does, whether the system comes back from it, and what moves first."""
+    known = scenarios(case)[scenario]
+    recovered = " ".join(f"{recovery_text(one)}." for one in result.recovery)
+    told = (("Moves first:", known.first), ("Then:", known.then))
+    words = [f"**{title}** {tables.plain(' '.join(text.split()))}" for title, text in told if text]
+    return " ".join([tables.plain(f"{what_happens(case, result)} {recovered}"), *words])
 
 
 def _links(case: Case, baseline: Case) -> None:
-    """What a person would ask next of a verdict."""
+    """What a person would ask next: what the numbers rest on."""
     with st.container(horizontal=True, key="links", vertical_alignment="center"):
-        st.page_link("trust.py", label="How far to believe this", icon=":material/arrow_forward:")
+        if baseline.id == state.YOURS:
+            st.page_link("own.py", label="Change its text", icon=":material/edit:")
         wrong, claims = far_off(baseline)
         if wrong:
             said = f"{wrong} of the {claims} figures that the sources state are far off: see why"
@@ -133,27 +132,99 @@ def _links(case: Case, baseline: Case) -> None:
             trace_link(rate, f"{label_of(case, rate)}: how it comes about")
 
 
-def _say(said: Verdict) -> None:
+def _say(case: Case, result: SimulationResult) -> None:
+    """The verdict, and beside it how far to believe it, since when it does not hold, and what contains that."""
+    said, breach, remedy = verdict(case, result), first_breach(result), _remedy(case, result)
     box, icon = {
         True: (st.success, ":material/check_circle:"),
         False: (st.error, ":material/cancel:"),
         None: (st.warning, ":material/help:"),
     }[said.holds]
-    box(f"**{tables.plain(said.headline)}** {tables.plain(said.reason)}", icon=icon)
+    words, more = st.container(key="verdict").columns([2.2, 1], vertical_alignment="center")
+    with words:
+        box(f"**{tables.plain(said.headline)}** {tables.plain(said.reason)}", icon=icon)
+    with more.container(horizontal=True, key="more", vertical_alignment="center", gap="small"):
+        if breach is not None:
+            st.button(
+                f"Go to {breach:.3g} s",
+                icon=":material/my_location:",
+                key="go",
+                on_click=_go_to,
+                args=(breach,),
+                help="Moves the clock of the picture to the first moment over the objective",
+            )
+        if remedy is not None:
+            label, note = remedy.label or "What contains it", remedy.note
+            st.button(
+                f"Try: {label}",
+                icon=":material/healing:",
+                key="contain",
+                on_click=state.contain,
+                help="The same again, contained" if note is None else tables.plain(" ".join(note.split())),
+            )
+        st.page_link("trust.py", label="How far to believe this", icon=":material/arrow_forward:")
+
+
+def _remedy(case: Case, result: SimulationResult) -> Containment | None:
+    """The design that contains what happens, where it is another one."""
+    if result.scenario is None or not containment(case, result):
+        return None
+    return scenarios(case)[result.scenario].contained_by
+
+
+# -- the clock and the stage of the picture ---------------------------------------------------------------------------
+
+
+def _clock_moved() -> None:
+    """The clock stands elsewhere; nothing where it is at its start or its end."""
+    state.move_clock(st.session_state[KEY].at)
+
+
+def _go_to(seconds: float) -> None:
+    state.move_clock(seconds)
+    before: Go | None = st.session_state.get("go_to")
+    st.session_state.go_to = Go(seconds, 1 if before is None else before.turn + 1)
+
+
+def _open_stage(case: Case) -> str | None:
+    """The stage whose controls are shown: the one that was clicked."""
+    name: str | None = st.session_state.get("stage")
+    return name if any(stage.name == name for stage in case.stages) else None
+
+
+def _clicked() -> None:
+    """A stage of the picture; nothing where it was open."""
+    st.session_state.stage = st.session_state[KEY].stage or None
+
+
+@st.fragment(run_every=0.3)
+def _arriving(job: Job[Scene]) -> None:
+    """The page comes again when it is known what some requests did."""
+    if job.done.is_set():
+        state.again()
 
 
 @st.fragment(run_every=0.3)
 def _waiting(job: Job[SimulationResult], has_results: bool) -> None:
     """Progress of a run that takes longer; the page comes again when it has ended."""
     if job.done.is_set():
-        st.rerun()
+        state.again()
     below = "the results below are from the previous design" if has_results else "the first results are on their way"
-    st.progress(min(job.share, 1.0), text=f"Simulating … {job.share:.0%}: {below}")
-    st.html("<style>.st-key-results { opacity: 0.55; }</style>")  # so nothing of them is drawn anew
+    st.progress(min(job.share, 1.0), text=f"{how_far(job, 'Simulating')}: {below}")
+    # So nothing of them is drawn anew; on a phone they are no box of their own.
+    st.html(
+        "<style>.st-key-results, .st-key-happened { opacity: 0.55; } "
+        "@media (max-width: 760px) { .st-key-results > * { opacity: 0.55; } }</style>"
+    )
 
 
 def _picture(
-    case: Case, result: SimulationResult, written: Case, baseline: SimulationResult | None, stale: bool
+    case: Case,
+    result: SimulationResult,
+    written: Case,
+    baseline: SimulationResult | None,
+    watched: Scene | None,
+    stale: bool,
 ) -> None:
     figures = headline_figures(result, baseline or result)
     for column, figure in zip(st.container(key="figures").columns(len(figures)), figures, strict=True):
@@ -167,17 +238,30 @@ def _picture(
         )
     differs = baseline is not None and baseline.key != result.key
     stages = {path.split(".")[1] for path in state.changes(state.session().chosen) if path.startswith("stages.")}
-    diagram(case, result, baseline if differs else None, stages)
-    st.caption(legend(case))
-    if said := tables.ends(result):
-        st.markdown(said)
+    player(
+        case,
+        result,
+        baseline if differs else None,
+        stages,
+        watched,
+        _open_stage(case),
+        _clicked,
+        st.session_state.get("go_to"),
+        state.session().chosen.at,
+        _clock_moved,
+    )
+    _links(case, written)
+    with st.container(key="notes"):
+        for note in result.notes:
+            st.caption(tables.plain(f"Note: {note}."))
+        if said := tables.ends(result):
+            st.markdown(said)
     why_section(case, result, stale)
     fewest_section(case, result, stale)
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown("**Latency over time**")
-        lines = latency_figure(result, baseline if differs else None)
-        chart("latency", lines, "Latency percentiles over simulated time")
+        chart("latency", heat_figure(result), "Requests by their latency over simulated time, with percentiles")
     with right:
         st.markdown("**Queues over time**")
         chart("queues", queue_figure(case, result), "Visits waiting by stage over simulated time")
@@ -192,6 +276,7 @@ def _picture(
         tables.stages(case, result)
     with st.expander("The model and its limits"):
         st.markdown(LIMITS)
+    export_button(case, result.scenario)
 
 
 def _over_time(case: Case, result: SimulationResult) -> None:

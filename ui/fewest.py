@@ -10,7 +10,8 @@ from simulator.results import SimulationResult
 from simulator.search import Found, fleets, tightest
 from simulator.search_report import cost_text, luck_text, sentence, step_rows
 from ui import state
-from ui.runs import FEWEST, forget, search
+from ui.jobs import forget
+from ui.runs import FEWEST, search
 from ui.tables import plain, table
 from ui.waiting import ON, waiting
 

@@ -2,73 +2,127 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+
 import streamlit as st
 
-from cases import files
 from cases.scenario_check import CONTAINED
 from cases.scenarios import designs, scenarios
 from cases.spec import Case
 from ui import state
+from ui.copy_link import copy_link
+from ui.entries import cases
+from ui.tables import plain
 
+STYLE = Path(__file__).parent / "static" / "header.css"
 NOTHING = "(nothing)"  # no scenario can be called so
 
 
 def header(baseline: Case, happens: bool = False) -> None:
-    """Title, question, the choice of case and design, and what was wrong with the link. `happens`: of scenario, too."""
-    title, design, *scenario, back = st.columns([4, 2.2, *([2.2] if happens else []), 0.9], vertical_alignment="bottom")
+    """The choice of case and design, the question, and what was wrong with the link. `happens`: of scenario, too."""
+    st.html(STYLE)
+    title, design, scenario = st.columns([4, 2.6, 2.6], vertical_alignment="bottom")
     with title:
-        st.title(baseline.title, anchor=False)
+        case_title(baseline, state.session().page, state.choose_case)
     with design:
         _designs(baseline)
-    for column in scenario:
-        with column:
+    if happens:
+        with scenario:
             _scenarios(baseline)
-    chosen = state.session().chosen
-    with back:
-        changed = bool(state.changes(chosen)) or chosen.scenario is not None
-        st.button("Reset", on_click=state.reset, disabled=not changed, help="The case as written", width="stretch")
-    known = designs(baseline)
-    note = known[chosen.design].note if chosen.design in known else None
-    st.caption(" ".join(f"{baseline.question} {f'This design: {note}' if note else ''}".split()))
-    if len(files.catalog()) > 1:
-        _cases()
+    with st.container(key="question"):
+        question, ways = st.columns([2.4, 1], vertical_alignment="center")
+    with question:
+        _question(baseline)
+    with ways, st.container(horizontal=True, horizontal_alignment="right", key="ways"):
+        _ways()
     for warning in state.session().warnings:
-        st.warning(warning, icon=":material/warning:")
+        st.warning(plain(warning), icon=":material/warning:")
+
+
+def _question(baseline: Case) -> None:
+    """What is asked, and what the design is: unfolded the whole, else two lines, so that nothing below moves."""
+    known, chosen = designs(baseline), state.session().chosen.design
+    note = known[chosen].note if chosen in known else None
+    said = " ".join(f"{baseline.question} {f'This design: {note}' if note else ''}".split())
+    first = f"<b>{escape(_hint(baseline))}</b> " if state.at_opening() else ""
+    st.html(f'<details class="question"><summary>{first}{escape(said)}</summary></details>')
+
+
+def _hint(baseline: Case) -> str:
+    """What a newcomer may do first."""
+    known, name = scenarios(baseline), state.session().chosen.scenario
+    if name is None:
+        return "Press Play and watch."
+    begins = min(event.at for event in known[name].events)
+    return f"Press Play and watch what happens at {begins:g} s: {known[name].label or name.replace('_', ' ')}."
+
+
+def _ways() -> None:
+    """Back, forth, to the case as written, and to somebody else."""
+    current = state.session()
+    chosen, steps = current.chosen, current.steps
+    changed = bool(state.changes(chosen)) or chosen.scenario is not None
+    for label, icon, there, act, said in (
+        ("Undo", ":material/undo:", steps.past, state.undo_step, "The last step"),
+        ("Redo", ":material/redo:", steps.future, state.redo_step, "The step that was undone last"),
+        ("Reset", ":material/restart_alt:", changed, state.reset, "The case as written"),
+    ):
+        st.button(label, icon=icon, key=label.lower(), on_click=act, disabled=not there, help=said, type="tertiary")
+    copy_link({"case": chosen.case} | chosen.address())
 
 
 def _designs(baseline: Case) -> None:
     # Of what contains scenarios only what is about the one on show.
     now, known = state.session().chosen, designs(baseline)
     names = [n for n in known if n in baseline.designs or n in (f"{now.scenario}{CONTAINED}", now.design)]
-    labels = {n: known[n].label or n.replace("_", " ") for n in names} | {state.BASELINE: "As in the case"}
+    written = {n: known[n].label or n.replace("_", " ") for n in names}
+    labels = told_apart(written | {state.BASELINE: "As in the case"})
     names.insert(0, state.BASELINE)
     key = f"design:{state.session().page}:{baseline.id}"
 
     def chosen() -> None:
         state.choose_design(st.session_state[key])
 
-    state.show(key, state.session().chosen.design)
-    st.selectbox("Design", names, format_func=labels.__getitem__, key=key, on_change=chosen)
+    state.show(key, now.design)
+    st.selectbox("Design", names, names.index(now.design), format_func=labels.__getitem__, key=key, on_change=chosen)
 
 
 def _scenarios(baseline: Case) -> None:
     known = scenarios(baseline)
-    labels = {n: one.label or n.replace("_", " ") for n, one in known.items()} | {NOTHING: "Nothing"}
+    labels = told_apart({n: one.label or n.replace("_", " ") for n, one in known.items()} | {NOTHING: "Nothing"})
     key = f"scenario:{state.session().page}:{baseline.id}"
 
     def chosen() -> None:
         name = st.session_state[key]
         state.choose_scenario(None if name == NOTHING else name)
 
-    state.show(key, state.session().chosen.scenario or NOTHING)
-    st.selectbox("What happens", [NOTHING, *known], format_func=labels.__getitem__, key=key, on_change=chosen)
+    names, now = [NOTHING, *known], state.session().chosen.scenario or NOTHING
+    state.show(key, now)
+    st.selectbox("What happens", names, names.index(now), format_func=labels.__getitem__, key=key, on_change=chosen)
 
 
-def _cases() -> None:
-    key = f"case:{state.session().page}"
+def case_title(case: Case, page: str, choose: Callable[[str], None]) -> None:
+    """The case's title, as the choice among the cases where there are several."""
+    titles = told_apart({name: one.title for name, one in cases().items()} | {case.id: case.title})
+    with st.container(key="title" if len(titles) > 1 else None):
+        st.title(plain(case.title), anchor=False)
+        if len(titles) > 1:
+            key = f"case:{page}"
+            state.show(key, case.id)
+            st.selectbox(
+                "Case",
+                list(titles),
+                list(titles).index(case.id),
+                format_func=titles.__getitem__,
+                key=key,
+                on_change=lambda: choose(st.session_state[key]),
+            )
 
-    def chosen() -> None:
-        state.choose_case(st.session_state[key])
 
-    state.show(key, state.session().chosen.case)
-    st.selectbox("Case", list(files.catalog()), key=key, on_change=chosen)
+def told_apart(labels: dict[str, str]) -> dict[str, str]:
+    """Labels by name, with the name where two are alike: the browser answers with a label."""
+    many = Counter(labels.values())
+    return {name: label if many[label] == 1 else f"{label} ({name})" for name, label in labels.items()}

@@ -4,10 +4,70 @@ from __future__ import annotations
 
 import streamlit as st
 
+from cases.build import apply
+from cases.design import REMOVED
 from cases.errors import StagecraftError
 from cases.knobs import stops, written
 from cases.spec import Case, Knob
+from simulator.report import label_of
 from ui import state
+from ui.tables import plain
+
+NUMBERS = {  # of a stage, for those that have no knob: where they stand, and what they are called
+    "replicas": "Replicas",
+    "person.desks": "Desks",
+    "concurrency": "Workers of a replica",
+    "service.mean": "Mean service time",
+    "cache.hit_ratio": "Cache hit ratio",
+    "queue.limit": "Queue limit",
+    "timeout": "Time-out",
+}
+ALWAYS = ("timeout",)  # also where there is none yet
+
+
+def knobs(case: Case, baseline: Case, stage: str | None) -> None:
+    """All knobs; where a stage is open, its own first, with its numbers."""
+    prefix = f"stages.{stage}."
+    if stage is not None:
+        st.markdown(f"**{plain(label_of(case, stage))}**")
+        knob_sliders(case, baseline, prefix)
+        _numbers(case, baseline, prefix)
+        st.caption("A click on the stage closes it again.")
+        st.divider()
+    for knob in case.knobs:
+        if stage is None or not knob.path.startswith(prefix):
+            _knob(case, baseline, knob)
+
+
+def _numbers(case: Case, baseline: Case, prefix: str) -> None:
+    """The numbers of a stage that no knob turns, to be written over."""
+    turned = {knob.path for knob in case.knobs}
+    for field, label in NUMBERS.items():
+        path, text = f"{prefix}{field}", written(case.tree, f"{prefix}{field}")
+        if path not in turned and (text != REMOVED or field in ALWAYS):
+            _number(path, label, text, baseline)
+
+
+def _number(path: str, label: str, text: str, baseline: Case) -> None:
+    key = f"number:{state.session().page}:{baseline.id}:{path}"
+
+    def typed() -> None:
+        wanted, chosen = st.session_state[key].strip() or REMOVED, state.session().chosen
+        try:
+            apply(baseline, state.changes(chosen) | {path: wanted})
+        except StagecraftError as error:
+            st.session_state[f"{key}:wrong"] = (chosen, str(error))
+        else:
+            state.change(path, wanted)
+
+    # What cannot be stays in the field, with why, until the design is another one.
+    of, wrong = st.session_state.get(f"{key}:wrong", (None, ""))
+    refused = of == state.session().chosen
+    if not refused:
+        state.show(key, text)
+    st.text_input(label, key=key, on_change=typed, help=f"`{path}`")
+    if refused:
+        st.error(plain(wrong), icon=":material/warning:")
 
 
 def knob_sliders(case: Case, baseline: Case, prefix: str = "") -> None:
@@ -31,9 +91,10 @@ def _knob(case: Case, baseline: Case, knob: Knob) -> None:
     state.show(key, current)
     said = f"`{knob.path}`"
     if knob.choices:
-        st.selectbox(label, options=texts, format_func=_said, key=key, on_change=turned, help=said)
+        at = texts.index(current)
+        st.selectbox(label, options=texts, index=at, format_func=_said, key=key, on_change=turned, help=said)
     else:
-        st.select_slider(label, options=texts, key=key, on_change=turned, help=said)
+        st.select_slider(label, options=texts, value=current, key=key, on_change=turned, help=said)
 
 
 def _said(text: str) -> str:

@@ -9,12 +9,13 @@ import streamlit as st
 from cases.cards import origin
 from cases.errors import StagecraftError
 from cases.spec import Case
-from simulator.plan import plan
 from simulator.report import amount
 from ui import state
 from ui.header import header
+from ui.jobs import View, forget
 from ui.knobs import knob_sliders, what_changed
-from ui.runs import THREE, View, forget, three_witnesses
+from ui.plans import plan
+from ui.runs import THREE, three_witnesses
 from ui.tables import plain, table
 from ui.trace_link import trace_link
 from ui.waiting import waiting

@@ -1,17 +1,10 @@
-"""Runs beside the page: a thread for each, so that a simulation never freezes what one looks at.
-
-A result is named by its plan's key and shared by all sessions. A page begins its runs, puts together what does not
-depend on them, and waits a moment; if a run takes longer, the page shows what it has, says whose that is, and asks
-again. A newer run of the same session cancels the older.
-"""
+"""What pages ask to be run, each in its slot of the session. What a plan's key names is run once for everybody."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Generic, TypeVar
+import zlib
+from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
@@ -20,101 +13,31 @@ from cases.errors import StagecraftError
 from cases.spec import Case
 from simulator.control import Progress
 from simulator.engine import load_when_ready
-from simulator.plan import plan
+from simulator.plan import Plan
 from simulator.results import SimulationResult
 from simulator.run import simulate
 from simulator.search import Found, around, fewest, fleets
 from simulator.why import Why, why
 from ui import state
+from ui.entries import entries
+from ui.jobs import Runs, View, begun, forget, jobs
+from ui.plans import plan, within
+from walkthrough import story
+from walkthrough.export import export
 from walkthrough.reconcile import Reconciliation, reconcile
+from walkthrough.story import PlannedStep, RunName
 
-T = TypeVar("T")
-
-PATIENCE = 0.6  # seconds that a page waits for a run before it shows what it has
 WORKERS = 2
-MOST_RESULTS = 200
 WHY = "why"  # the slot of a session's explanation
 FEWEST = "fewest"  # and of its search
 THREE = "three"  # and of the three witnesses
-
-
-class Cancelled(Exception):
-    """The run was given up for a newer one."""
-
-
-Work = Callable[[Progress], T]
-
-
-class Job(Generic[T]):
-    """A run under way: how far it is, and how it ended."""
-
-    def __init__(self, key: str, work: Work[T]) -> None:
-        self.key = key
-        self.share = 0.0
-        self.result: T | None = None
-        self.error: str | None = None
-        self.done = threading.Event()
-        self._work = work
-        self._cancelled = threading.Event()
-
-    def cancel(self) -> None:
-        """Give up at the next control instant."""
-        self._cancelled.set()
-
-    @property
-    def given_up(self) -> bool:
-        """Whether it was cancelled before it had a result: then it says nothing about its design."""
-        return self._cancelled.is_set() and self.result is None
-
-    def progress(self, share: float) -> None:
-        """Told by the run; raises once it is cancelled."""
-        self.share = share
-        if self._cancelled.is_set():
-            raise Cancelled
-
-    def run(self) -> None:
-        """The work of the thread."""
-        try:
-            self.progress(0.0)
-            self.result = self._work(self.progress)
-        except Cancelled:
-            pass
-        except StagecraftError as error:
-            self.error = str(error)
-        except Exception as error:  # the page must say something whatever happens in a thread
-            self.error = f"The simulation stopped ({type(error).__name__}). Your design is still in the address bar."
-        finally:
-            self.done.set()
-
-
-class Runs:
-    """The server's runs of one kind, and their results."""
-
-    def __init__(self, name: str, workers: int) -> None:
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=name)
-        self._results: OrderedDict[str, Any] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def known(self, key: str) -> Any:
-        """The result of this name, if it has been run."""
-        with self._lock:
-            if key in self._results:
-                self._results.move_to_end(key)
-            return self._results.get(key)
-
-    def start(self, key: str, work: Work[T]) -> Job[T]:
-        """Begin a run."""
-        job = Job(key, work)
-        self._pool.submit(self._run, job)
-        return job
-
-    def _run(self, job: Job[Any]) -> None:
-        job.run()
-        if job.result is not None:
-            with self._lock:
-                self._results[job.key] = job.result
-                while len(self._results) > MOST_RESULTS:
-                    self._results.popitem(last=False)
+CARD = "card "  # what the slots of the catalogue's cards begin with
+STORY = "story "  # and of a story's runs
+PAIR = "pair "  # and of designs that are compared
+EVERY = "every"  # and the slot of all designs of a case
+EXPORT = "export"  # and of the file to hand on
+OWN = "own "  # what the slots of a case begin with that somebody writes
+OF_A_PAGE = (WHY, FEWEST, THREE, CARD, STORY, PAIR, EVERY, EXPORT, OWN)
 
 
 @st.cache_resource(show_spinner=False)
@@ -140,31 +63,11 @@ def warm_up() -> None:
     small = plan(files.load(files.catalog()[state.FIRST_CASE]), requests=10, replications=1)
 
     def work() -> None:
+        entries()
         simulate(small)
         load_when_ready()
 
     threading.Thread(target=work, name="warm-up", daemon=True).start()
-
-
-class View(Generic[T]):
-    """What a page knows about the run in a slot of its session: its result, or the job, or what went wrong."""
-
-    def __init__(self, slot: str, result: T | None = None, job: Job[T] | None = None, error: str | None = None) -> None:
-        self.slot = slot
-        self.result = result
-        self.job = job
-        self.error = error
-
-    def awaited(self) -> View[T]:
-        """What is known after a moment's patience."""
-        job = self.job
-        if job is None:
-            return self
-        job.done.wait(PATIENCE)
-        if not job.done.is_set() or job.given_up:
-            return self
-        forget(self.slot)
-        return View(self.slot, job.result, error=job.error)
 
 
 def view(case: Case, slot: str, scenario: str | None = None) -> View[SimulationResult]:
@@ -173,20 +76,50 @@ def view(case: Case, slot: str, scenario: str | None = None) -> View[SimulationR
         planned = plan(case, scenario=scenario)
     except StagecraftError as error:
         return View(slot, error=str(error))
-    return _begun(simulations(), slot, planned.key, lambda progress: simulate(planned, progress=progress))
+    return begun(simulations(), slot, planned.key, lambda progress: simulate(planned, progress=progress))
+
+
+def story_runs(
+    case: Case, step: PlannedStep, ahead: Iterable[PlannedStep] = ()
+) -> dict[RunName, View[SimulationResult]]:
+    """The runs that a step of a story shows and quotes, begun, and behind them those of the steps `ahead`.
+
+    What was begun for other steps is given up, so that it keeps nobody waiting.
+    """
+    wanted = list(dict.fromkeys([*step.shows, *step.runs]))
+    later = [run for one in ahead for run in [*one.shows, *one.runs] if run not in wanted]
+    slots = {run: f"{STORY}{run}" for run in [*wanted, *later]}
+    for slot in [slot for slot in jobs() if slot.startswith(STORY)]:
+        if slot not in slots.values():
+            forget(slot)
+    views = {run: _story_run(case, run, slot) for run, slot in slots.items()}
+    return {run: views[run] for run in wanted}
+
+
+def story_plan(case: Case, run: RunName) -> Plan:
+    """The plan of a story's run, made once (DesignError)."""
+    return case.kept(f"{STORY}{run}", lambda: within(story.planned(case, run)))
+
+
+def _story_run(case: Case, run: RunName, slot: str) -> View[SimulationResult]:
+    try:
+        planned = story_plan(case, run)
+    except StagecraftError as error:
+        return View(slot, error=str(error))
+    return begun(simulations(), slot, planned.key, lambda progress: simulate(planned, progress=progress)).at_once()
 
 
 def explanation(case: Case, result: SimulationResult) -> View[Why]:
     """Why p99 is high in this result of a case."""
     planned = plan(case, scenario=result.scenario)
     assert planned.key == result.key, "the result is of another design"
-    return _begun(explanations(), WHY, planned.key, lambda progress: why(planned, result, progress=progress)).awaited()
+    return begun(explanations(), WHY, planned.key, lambda progress: why(planned, result, progress=progress)).awaited()
 
 
 def search(case: Case, result: SimulationResult, stage: str) -> View[Found]:
     """How many a stage needs where all else is as in this result of a case."""
     path, (low, high) = fleets(case)[stage], around(case, stage)
-    return _begun(
+    return begun(
         searches(),
         FEWEST,
         f"{result.key}:{path}",
@@ -196,7 +129,7 @@ def search(case: Case, result: SimulationResult, stage: str) -> View[Found]:
 
 def three_witnesses(case: Case, searched: bool) -> View[Reconciliation]:
     """What arithmetic, theory and simulation say of a case; `searched`: whether the simulation is asked how many."""
-    return _begun(
+    return begun(
         searches() if searched else simulations(),
         THREE,
         f"{plan(case).key}:three:{searched}",
@@ -204,30 +137,60 @@ def three_witnesses(case: Case, searched: bool) -> View[Reconciliation]:
     ).awaited()
 
 
-def _begun(pool: Runs, slot: str, key: str, work: Work[T]) -> View[T]:
-    """The result of this name, else the job; begun if nobody in this session has."""
-    jobs: dict[str, Job[Any]] = st.session_state.setdefault("jobs", {})
-    result = pool.known(key)
-    if result is not None:
-        forget(slot)
-        return View(slot, result)
-    job = jobs.get(slot)
-    if job is None or job.key != key or job.given_up:
-        forget(slot)
-        job = jobs[slot] = pool.start(key, work)
-    return View(slot, job=job)
+def exported(case: Case, scenario: str | None = None) -> View[bytes]:
+    """The walkthrough of a case as one HTML file, compressed by zlib; what has been run already is taken from there."""
+
+    def work(progress: Progress) -> bytes:
+        return zlib.compress(export(case, scenario=scenario, known=known, progress=progress).encode())
+
+    key = plan(case, scenario=scenario).key
+    return begun(searches(), EXPORT, f"{key}:export of {plan(case.as_written).key}", work).awaited()
+
+
+def compared(planned: Plan, slot: str) -> View[SimulationResult]:
+    """The run of one of the designs that are compared, begun."""
+    return begun(simulations(), f"{PAIR}{slot}", planned.key, lambda progress: simulate(planned, progress=progress))
+
+
+def every(plans: Sequence[Plan]) -> View[dict[str, SimulationResult | str]]:
+    """The runs of many designs, begun: one after the other, on one core. By the plans' keys the result, or the error.
+
+    Each result is known as soon as it is there (`known`), and none is run twice.
+    """
+    done = simulations()
+
+    def work(progress: Progress) -> dict[str, SimulationResult | str]:
+        found: dict[str, SimulationResult | str] = {}
+        for i, planned in enumerate(plans):
+            try:
+                result = done.known(planned.key)
+                if result is None:
+                    share = _part(progress, i, len(plans))
+                    result = simulate(planned, progress=share, workers=1)
+                    done.keep(planned.key, result)
+            except StagecraftError as error:
+                result = str(error)
+            found[planned.key] = result
+            progress((i + 1) / len(plans))
+        return found
+
+    return begun(searches(), EVERY, f"every {','.join(planned.key for planned in plans)}", work).at_once()
+
+
+def _part(progress: Progress, number: int, of: int) -> Progress:
+    """What tells the progress of one of so many runs."""
+    return lambda share: progress((number + share) / of)
+
+
+def known(key: str) -> SimulationResult | None:
+    """The result of the plan of this key, if it has been run."""
+    found: SimulationResult | None = simulations().known(key)
+    return found
 
 
 def visited(page: str) -> None:
     """A page is drawn: what was asked on another one is given up, so that it keeps nobody waiting."""
     if st.session_state.get("visited") != page:
         st.session_state.visited = page
-        for slot in (WHY, FEWEST, THREE):
+        for slot in [slot for slot in jobs() if slot.startswith(OF_A_PAGE)]:
             forget(slot)
-
-
-def forget(slot: str) -> None:
-    """Nobody waits for this slot's run any more."""
-    job = st.session_state.get("jobs", {}).pop(slot, None)
-    if job is not None:
-        job.cancel()

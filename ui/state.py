@@ -1,13 +1,15 @@
 """The state of a session: which case, which design; kept in the address, so that a link reproduces the page.
 
-The address reads ?case=ID&design=NAME&scenario=NAME&PATH=TEXT...; each change is one step of the browser's history.
-The browser tells us its address late, so after we wrote it, or when a widget moved in this run, our own copy counts.
+The address reads ?case=ID&design=NAME&scenario=NAME&at=SECONDS&PATH=TEXT...; each change is one step of the browser's
+history. A bare address is the case as written; on the first page it is the opening, a case that fails. The browser
+tells us its address late, so after we wrote it, or when a widget moved in this run, our own copy counts.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 import streamlit as st
 
@@ -18,21 +20,28 @@ from cases.errors import StagecraftError
 from cases.scenario_check import CONTAINED
 from cases.scenarios import designs, scenarios
 from cases.spec import Case
+from ui.steps import Steps
 
 FIRST_CASE = files.FIRST
 BASELINE = "baseline"
+YOURS = "own"  # in the address: the case that this browser tab wrote itself
+ELSEWHERE = "The case of the link is somebody's own and only in the browser tab where it was written"
+FIRST_PAGE = "explore"
 LATE = 1.5  # seconds for which the browser may still report an address older than ours
 LONGEST_ADDRESS = 8_000
+LONGEST_RUN = 1e7  # s; no clock stands later
+NAMES = ("case", "design", "scenario", "at")  # what is no path in an address
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A case, one of its designs, changes on top, and what happens meanwhile."""
+    """A case, one of its designs, changes on top, what happens meanwhile, and where the clock stands (s)."""
 
     case: str = FIRST_CASE
     design: str = BASELINE
     changes: tuple[tuple[str, str], ...] = ()
     scenario: str | None = None
+    at: float | None = None
 
     def address(self) -> dict[str, str]:
         """As query parameters; what is as in the case is left out."""
@@ -41,28 +50,50 @@ class Chosen:
             parameters["design"] = self.design
         if self.scenario is not None:
             parameters["scenario"] = self.scenario
+        if self.at is not None:
+            parameters["at"] = f"{self.at:g}"
         return parameters | dict(self.changes)
 
     @classmethod
     def of(cls, address: dict[str, str]) -> Chosen:
         """From query parameters."""
-        rest = {k: v for k, v in address.items() if k not in ("case", "design", "scenario")}
+        rest = {k: v for k, v in address.items() if k not in NAMES}
         return cls(
             address.get("case", FIRST_CASE),
             address.get("design", BASELINE),
             tuple(rest.items()),
             address.get("scenario"),
+            _seconds(address.get("at")),
         )
+
+
+def _seconds(text: str | None) -> float | None:
+    """A moment of a run; None where there is none, or where it is no such number."""
+    try:
+        at = float(text or "")
+    except ValueError:
+        return None
+    return at if 0 <= at <= LONGEST_RUN else None
+
+
+def opening() -> Chosen:
+    """What a newcomer sees: the first case, with the first of its scenarios that breaks an objective."""
+    try:
+        known = scenarios(load(FIRST_CASE))
+    except StagecraftError:
+        return Chosen()  # the page says what is wrong with its file
+    return Chosen(scenario=next((name for name, one in known.items() if one.breaks is not None), None))
 
 
 @dataclass
 class Session:
     """What one browser tab remembers."""
 
-    chosen: Chosen = field(default_factory=Chosen)
+    chosen: Chosen = field(default_factory=opening)
+    steps: Steps[Chosen] = field(default_factory=Steps)
     page: str = ""
     entered: bool = False  # this run is the first on its page: widgets must be told where they stand
-    moved: bool = False  # a widget moved in this run
+    moved: bool = False  # a widget moved, and the address does not say so yet
     wrote_at: float = 0.0
     warnings: list[str] = field(default_factory=list)
 
@@ -72,8 +103,28 @@ def _load(case_id: str, modified: float) -> Case:  # a leading '_' would take it
     return files.load(files.catalog()[case_id])
 
 
+def yours() -> Case | None:
+    """The case that this tab wrote itself, if it did."""
+    found: Case | None = st.session_state.get(YOURS)
+    return found
+
+
+def adopt(case: Case) -> None:
+    """This is the tab's own case from now on; what was chosen of the one before stays as far as it can be had."""
+    st.session_state[YOURS] = case
+    for last in ("shown", "compared"):  # what pages still hold of the one before
+        st.session_state.pop(last, None)
+    current = session()
+    current.steps = Steps()
+    if current.chosen.case == YOURS:
+        current.chosen, _ = _checked(current.chosen.address())
+
+
 def load(case_id: str) -> Case:
-    """A case of the catalogue; read again when its file changed."""
+    """A case of the catalogue, read again when its file changed; or this tab's own."""
+    own = yours()
+    if case_id == YOURS and own is not None:
+        return own
     return _load(case_id, files.catalog()[case_id].stat().st_mtime)
 
 
@@ -93,22 +144,62 @@ def begin(page: str) -> Session:
     fresh = "session" not in st.session_state
     current = session()
     address = dict(st.query_params.to_dict())
-    late = time.monotonic() - current.wrote_at < LATE
     current.entered, current.page = page != current.page, page
+    current.moved = current.moved and not current.entered  # a link to another page counts
+    late = not current.entered and time.monotonic() - current.wrote_at < LATE
     followed_a_link = current.entered and not fresh and not address
-    if fresh or (not current.moved and not late and not followed_a_link and address != current.chosen.address()):
-        current.chosen, current.warnings = _checked(address)
-    current.moved = False
+    current.moved |= followed_a_link  # so our own copy counts until the address says so, even if this run is cut short
+    if fresh or (not current.moved and not late and not followed_a_link and address != _address(current)):
+        take(address, fresh)
     return current
+
+
+def again() -> NoReturn:
+    """The page comes again by itself: the browser's word of the address, older than what we wrote, does not count."""
+    session().moved = True
+    st.rerun()
+
+
+def take(address: dict[str, str], fresh: bool) -> None:
+    """Choose what an address asks for, as far as it can be had: a step, unless it is the first of a session."""
+    current = session()
+    before = current.chosen
+    if current.page == FIRST_PAGE and not address:
+        current.chosen, current.warnings = opening(), []
+    else:
+        current.chosen, current.warnings = _checked(address)
+    if not fresh and _still(before) != _still(current.chosen):
+        current.steps.arrived(_still(before), _still(current.chosen))
 
 
 def end() -> None:
     """Write the address, so that it names what the page shows."""
     current = session()
-    wanted = current.chosen.address()
+    wanted = _address(current)
     if st.query_params.to_dict() != wanted:
         st.query_params.from_dict(wanted)
         current.wrote_at = time.monotonic()
+    current.moved = False
+
+
+def _address(current: Session) -> dict[str, str]:
+    """What the address of the page on show should read. A bare one is the case as written, or the opening."""
+    if current.page != FIRST_PAGE:
+        return current.chosen.address()
+    if at_opening():
+        return {}
+    return current.chosen.address() or {"case": current.chosen.case}
+
+
+def at_opening() -> bool:
+    """Whether the first page shows what a newcomer sees."""
+    current = session()
+    return current.page == FIRST_PAGE and current.chosen == opening()
+
+
+def _still(chosen: Chosen) -> Chosen:
+    """Without its clock, which is no step of a design."""
+    return replace(chosen, at=None)
 
 
 def _checked(address: dict[str, str]) -> tuple[Chosen, list[str]]:
@@ -116,10 +207,18 @@ def _checked(address: dict[str, str]) -> tuple[Chosen, list[str]]:
     if sum(len(k) + len(v) for k, v in address.items()) > LONGEST_ADDRESS:
         return Chosen(), ["The link is longer than a design can be, so the case is shown as written."]
     asked, warnings = Chosen.of(address), []
-    if asked.case not in files.catalog():
+    if asked.case == YOURS and yours() is None:
+        return Chosen(), [f"{ELSEWHERE}; this is {FIRST_CASE}."]
+    if asked.case != YOURS and asked.case not in files.catalog():
         warnings.append(f"The case '{asked.case[:60]}' of the link is not here; this is {FIRST_CASE}.")
         return Chosen(), warnings
-    case = load(asked.case)
+    try:
+        case = load(asked.case)
+    except StagecraftError as error:
+        if asked.case == FIRST_CASE:
+            raise
+        warnings.append(f"The case of the link cannot be read; this is {FIRST_CASE}. {str(error).splitlines()[0]}")
+        return Chosen(), warnings
     if asked.scenario is not None and asked.scenario not in scenarios(case):
         warnings.append(f"The scenario '{asked.scenario[:60]}' of the link is not one of this case; nothing happens.")
         asked = replace(asked, scenario=None)
@@ -128,6 +227,8 @@ def _checked(address: dict[str, str]) -> tuple[Chosen, list[str]]:
             f"The design '{asked.design[:60]}' of the link is not one of this case; the case as written is shown."
         )
         asked = replace(asked, design=BASELINE)
+    if "at" in address and asked.at is None:
+        warnings.append(f"at={address['at'][:60]} of the link is no moment in seconds; the clock stands at the start.")
     kept: dict[str, str] = {}
     for path, text in asked.changes:
         try:
@@ -195,7 +296,31 @@ def reset() -> None:
     _move(Chosen(case=session().chosen.case))
 
 
+def undo_step() -> None:
+    """What was chosen before the last step, whatever that was."""
+    current = session()
+    _stand(replace(current.steps.undo(_still(current.chosen)), at=current.chosen.at))
+
+
+def redo_step() -> None:
+    """The step that was taken back last, once more."""
+    current = session()
+    _stand(replace(current.steps.redo(_still(current.chosen)), at=current.chosen.at))
+
+
+def move_clock(at: float | None) -> None:
+    """The clock of the run on show stands there (s), or at its start. A link brings it; it is no step to undo."""
+    _stand(replace(session().chosen, at=at))
+
+
 def _move(chosen: Chosen) -> None:
+    current = session()
+    if _still(chosen) != _still(current.chosen):
+        current.steps.made(_still(current.chosen))
+    _stand(chosen)
+
+
+def _stand(chosen: Chosen) -> None:
     current = session()
     current.chosen, current.moved, current.warnings = chosen, True, []
 
@@ -204,7 +329,8 @@ def show(key: str, value: object) -> None:
     """Make the widget of this key stand at a value.
 
     The design decides where a widget stands, but it is told so only if it stands elsewhere: a quick second move of the
-    hand must not be undone by the answer to the first.
+    hand must not be undone by the answer to the first. What a run says is lost if the next one begins before it is
+    sent, so a widget gets its value as its default, too: otherwise it would come up at the first option, and say so.
     """
     if session().entered or st.session_state.get(key) != value:
         st.session_state[key] = value

@@ -7,18 +7,34 @@ from typing import Any
 
 import streamlit as st
 
-from ui.runs import Job
+from ui import state
+from ui.jobs import Job
 
 ON = "everything else goes on meanwhile"
+
+
+def how_far(job: Job[Any], doing: str) -> str:
+    """'Simulating … 16 %, 4 s left', or for how many others it waits."""
+    if others := job.before:
+        return f"Waiting for {others} other run{'s' if others > 1 else ''}"
+    left = job.remaining
+    return f"{doing} … {job.share:.0%}{'' if left is None else f', {_span(left)} left'}"
+
+
+def _span(seconds: float) -> str:
+    """In the steps in which people wait: '4 s', '20 s', '3 min'."""
+    if seconds < 10:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{round(seconds, -1):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
 @st.fragment(run_every=0.3)
 def waiting(job: Job[Any], doing: str, meanwhile: str, slot: str, give_up: Callable[[], object] | None) -> None:
     """Progress with a button, if it can be given up; the page comes again when the job has ended."""
     if job.done.is_set():
-        st.rerun()
+        state.again()
     bar, button = st.columns([5, 1], vertical_alignment="center")
-    bar.progress(min(job.share, 1.0), text=f"{doing} … {job.share:.0%}: {meanwhile}")
+    bar.progress(min(job.share, 1.0), text=f"{how_far(job, doing)}: {meanwhile}")
     if give_up is not None and button.button("Cancel", key=f"cancel_{slot}"):
         give_up()
-        st.rerun()
+        state.again()

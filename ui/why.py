@@ -11,7 +11,8 @@ from simulator.results import SimulationResult
 from simulator.timeline import MILLISECOND
 from simulator.why import CLIENT, SHOWN, Gain, Why
 from ui.charts import chart, why_figure
-from ui.runs import WHY, explanation, forget
+from ui.jobs import forget
+from ui.runs import WHY, explanation
 from ui.tables import plain, table
 from ui.waiting import ON, waiting
 

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from streamlit.runtime.caching import clear_session_resource_cache
 
+from cases import files
 from tests.browser.install import REMEDY, find
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +32,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+AS_WRITTEN = f"?case={files.FIRST}"  # a bare address is the first screen, a case that fails
 PATIENCE = 30  # s; what a page does at once takes long on a busy machine
 expect.set_options(timeout=PATIENCE * 1000)
 # Streamlit's index.html has an inline script, which our policy refuses (nothing visible depends on it); a deep link
@@ -41,6 +44,13 @@ EXPECTED = re.compile(r"Content Security Policy directive 'script-src|status of 
 def main_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """AppTest leaves its script behind as `__main__`, where hypothesis would find constants (see tests/conftest.py)."""
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+
+
+@pytest.fixture(autouse=True)
+def sessions_end() -> Iterator[None]:
+    """All of AppTest's are one session to Streamlit; with the test it ends, and what it waits for is given up."""
+    yield
+    clear_session_resource_cache("test session id")
 
 
 @pytest.fixture(scope="session")
@@ -116,8 +126,8 @@ class Visitor:
         if not url.startswith((self.app, self.app.replace("http", "ws"), "data:", "blob:")):
             self.outside.append(url)
 
-    def open(self, address: str = "/") -> Page:
-        """Go there and wait for the page."""
+    def open(self, address: str = f"/{AS_WRITTEN}") -> Page:
+        """Go there and wait for the page: if nothing else is said, the first case as written on Explore."""
         self.page.goto(self.app + address)
         return self.settled()
 
@@ -153,6 +163,10 @@ class Visitor:
         """Wait until the address names something."""
         wanted = json.dumps(urllib.parse.quote_plus(text, safe="="))
         self.until(f"new URLSearchParams(location.search).toString().includes({wanted})")
+
+    def as_written(self) -> None:
+        """Wait until the address names the first case and nothing else."""
+        self.until(f"location.search === {json.dumps(AS_WRITTEN)}")
 
     def until(self, script: str, seconds: float = PATIENCE) -> None:
         """Wait until a script is true. (Playwright's own waiting needs eval, which our policy refuses.)"""

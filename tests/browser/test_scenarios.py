@@ -33,7 +33,7 @@ def test_something_happens_and_is_contained(visit: Visit) -> None:
     assert "Holds" in visitor.verdict()
     expect(page.get_by_role("button").filter(has_text="Try:")).to_have_count(0)
     page.get_by_role("button", name="Reset").click()
-    visitor.until("location.search === ''")
+    visitor.as_written()
     visitor.settled()
     assert "Holds" in visitor.verdict()
     assert "goodput" not in visitor.verdict()

@@ -1,4 +1,5 @@
-// Draws a Plotly figure in place. Colours of text and grid follow the page's theme.
+// Draws a Plotly figure in place. Colours of text and grid follow the page's theme. A click on a point that has
+// `customdata` tells Python which it was.
 let loading = null;
 
 function plotly() {
@@ -19,7 +20,7 @@ function painted() {
 }
 
 export default function (component) {
-  const { data, parentElement } = component;
+  const { data, parentElement, setTriggerValue } = component;
   const root = parentElement.querySelector(".chart");
   root.latest = data;
   root.style.height = data.height + "px";
@@ -35,5 +36,9 @@ export default function (component) {
     for (const axis of ["xaxis", "yaxis"]) Object.assign(layout[axis], { gridcolor: grid, linecolor: grid });
     layout.autosize = true;
     Plotly.react(root, traces, layout, { displayModeBar: false, responsive: true });
+    root.removeAllListeners("plotly_click");
+    root.on("plotly_click", ({ points }) => {
+      if (typeof points[0]?.customdata === "string") setTriggerValue("picked", points[0].customdata);
+    });
   });
 }

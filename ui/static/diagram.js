@@ -1,7 +1,7 @@
 // Draws the request path: boxes left to right, or top to bottom where there is no room.
 // Texts come from case files, so they are only ever set as textContent.
 const SVG = "http://www.w3.org/2000/svg";
-const LEAST_HEIGHT = 100, LEAST_WIDTH = 104, MOST_WIDTH = 190, GAP_ALONG = 26, GAP_ACROSS = 16, MARGIN = 6;
+const BELOW = 66, LEAST_WIDTH = 104, MOST_WIDTH = 190, GAP_ALONG = 26, WIDE_GAP = 36, GAP_ACROSS = 16, MARGIN = 6;
 const LANE = 12, LINE = 14, MOST_TAG_LINES = 2, LEAST_SMALL = 92, STACK = 4;
 
 function make(tag, attributes, parent, text) {
@@ -33,12 +33,19 @@ function tagLines(tags, letters) {
   return lines;
 }
 
+const inset = (n) => (n.kind === "ours" ? 9 : 13);
+
+function labelLines(n, w, small) {
+  const room = w - 2 * inset(n) + 2 - (n.kind === "person" ? 16 : 0);
+  return wrapped(n.label.split(" "), Math.floor(room / ((small ? 12 : 13) * 0.56)), " ", 2);
+}
+
 function sizes(data, width) {
   const { columns, nodes } = data;
   const boxes = (slots) => slots.filter((name) => nodes[name]).length;
-  const along = (width - 2 * MARGIN - (columns.length - 1) * GAP_ALONG) / columns.length;
-  const down = along < LEAST_WIDTH;
-  let w = Math.min(MOST_WIDTH, along), rows = columns.map((slots) => [slots]);
+  const along = (gap) => (width - 2 * MARGIN - (columns.length - 1) * gap) / columns.length;
+  const down = along(GAP_ALONG) < LEAST_WIDTH, gap = along(WIDE_GAP) < LEAST_WIDTH ? GAP_ALONG : WIDE_GAP;
+  let w = Math.min(MOST_WIDTH, along(gap)), rows = columns.map((slots) => [slots]);
   if (down) {
     // As many boxes beside each other as can be read; what is left goes on below.
     const fit = Math.max(1, Math.floor((width - 2 * MARGIN + GAP_ACROSS) / (LEAST_SMALL + GAP_ACROSS)));
@@ -52,12 +59,13 @@ function sizes(data, width) {
     const room = (slots) => (width - 2 * MARGIN - sides - (slots.length - 1) * GAP_ACROSS - (slots.length - boxes(slots)) * LANE) / boxes(slots);
     w = Math.min(MOST_WIDTH, ...rows.flat().filter((slots) => boxes(slots)).map(room));
   }
-  const most = Math.max(0, ...Object.values(nodes).map((n) => tagLines(n.tags, Math.floor((w - 16) / 6)).length));
-  return { down, rows, w, h: LEAST_HEIGHT + most * LINE, small: w < 128 };
+  const small = w < 128, lines = (n) => labelLines(n, w, small).length + tagLines(n.tags, Math.floor((w - 16) / 6)).length;
+  const most = Math.max(2, ...Object.values(nodes).map(lines));
+  return { down, rows, w, gap: down ? GAP_ALONG : gap, h: BELOW + most * LINE, small };
 }
 
 function place(data, width) {
-  const { down, rows, w, h, small } = sizes(data, width);
+  const { down, rows, w, gap, h, small } = sizes(data, width);
   const at = {}, passages = []; // passages: by row, where a line may pass between boxes
   let total;
   if (down) {
@@ -74,15 +82,15 @@ function place(data, width) {
           x += wide(name) + GAP_ACROSS;
           between.push({ x: x - GAP_ACROSS / 2, lines: 0 });
         }
-        y += h + GAP_ALONG;
+        y += h + gap;
       }
     }
-    total = y - GAP_ALONG + MARGIN;
+    total = y - gap + MARGIN;
   } else {
-    const used = rows.length * w + (rows.length - 1) * GAP_ALONG;
+    const used = rows.length * w + (rows.length - 1) * gap;
     rows.forEach(([slots], column) => {
       for (const name of slots) {
-        at[name] = { x: (width - used) / 2 + column * (w + GAP_ALONG), y: MARGIN + data.heights[name] * (h + GAP_ACROSS) };
+        at[name] = { x: (width - used) / 2 + column * (w + gap), y: MARGIN + data.heights[name] * (h + GAP_ACROSS) };
       }
     });
     const bottoms = Object.keys(at).map((name) => at[name].y + (data.nodes[name] ? h : h / 2 + LANE));
@@ -123,9 +131,10 @@ function drawLine(svg, line, placed) {
   }
   const g = make("g", { "data-line": `${line.start} ${line.end}` }, svg);
   make("title", {}, g, line.words);
-  make("path", { class: line.kind === "call" ? "edge call" : "edge", d }, g);
+  const path = make("path", { class: line.kind === "call" ? "edge call" : "edge", d }, g);
   const [x, y] = points[points.length - 1];
   make("polygon", { class: "arrow", points: down ? `${x},${y} ${x - 4},${y - 7} ${x + 4},${y - 7}` : `${x},${y} ${x - 7},${y - 4} ${x - 7},${y + 4}` }, g);
+  return path;
 }
 
 function outline(kind, w, h, attributes, parent) {
@@ -137,63 +146,71 @@ function outline(kind, w, h, attributes, parent) {
   return make("rect", { ...attributes, width: w, height: h, rx: kind === "person" ? 26 : 7 }, parent);
 }
 
+// What changes with the clock is given back: `fill` sets it.
 function drawBox(svg, name, n, { at, w, h, small }) {
-  const g = make("g", { class: n.optional ? `${n.word} optional` : n.word, "data-stage": name, transform: `translate(${at[name].x},${at[name].y})` }, svg);
+  const g = make("g", { "data-stage": name, transform: `translate(${at[name].x},${at[name].y})` }, svg);
   make("title", {}, g, `${n.said} ${n.note}`.trim());
   if (n.shards) for (const by of [2 * STACK, STACK]) {
     make("rect", { class: "box", x: by / 2, y: by, width: w - by, height: h - by / 2, rx: 7 }, g);
   }
   outline(n.kind, w, h, { class: "box" }, g);
   outline(n.kind, w, h, { class: "tint" }, g);
-  const left = n.kind === "ours" ? 9 : 13, size = small ? 12 : 13;
-  const room = w - 2 * left + 2;
-  const lines = wrapped(n.label.split(" "), Math.floor((n.kind === "person" ? room - 16 : room) / (size * 0.56)), " ", 2);
-  lines.forEach((line, i) => make("text", { class: "label", x: left, y: 19 + i * 15, "font-size": size }, g, line));
-  const tags = tagLines(n.tags, Math.floor((w - 16) / 6));
-  tags.forEach((line, i) => make("text", { x: left, y: 20 + (lines.length + i) * LINE, "font-size": 11 }, g, line));
-  make("text", { x: left, y: h - 44, "font-size": 12 }, g, n.load);
-  make("text", { x: left, y: h - 26, "font-size": 12 }, g, n.queue);
-  make("text", { x: w - left, y: h - 26, "font-size": 12, "text-anchor": "end", class: n.changed ? "changed" : "" }, g, n.fleet);
+  const left = inset(n), lines = labelLines(n, w, small);
+  lines.forEach((line, i) => make("text", { class: "label", x: left, y: 19 + i * 15, "font-size": small ? 12 : 13 }, g, line));
+  const letters = Math.floor((w - 16) / 6);
+  const tags = tagLines(n.tags, letters).map((line, i) => make("text", { x: left, y: 20 + (lines.length + i) * LINE, "font-size": 11 }, g, line));
+  const box = { g, n, w, h, left, letters, tags };
+  box.load = make("text", { x: left, y: h - 44, "font-size": 12 }, g);
+  box.queue = make("text", { x: left, y: h - 26, "font-size": 12 }, g);
+  box.fleet = make("text", { x: w - left, y: h - 26, "font-size": 12, "text-anchor": "end", class: n.changed ? "changed" : "" }, g);
   if (n.kind === "person") {
     const person = make("g", { class: "figure", transform: `translate(${w - 25},8)` }, g);
     make("circle", { cx: 6, cy: 4, r: 3.6 }, person);
     make("path", { d: "M0,17 C0,7 12,7 12,17 Z" }, person);
   }
   if (n.changed) make("circle", { class: "changed", cx: w - 9, cy: 10, r: 4 }, g);
-  if (n.queueShare > 0) {
-    const tall = Math.max(3, n.queueShare * (h - 10));
-    make("rect", { class: "queue", x: -5, y: h - 5 - tall, width: 5, height: tall, rx: 1 }, g);
+  box.waits = make("rect", { class: "queue", x: -5, width: 5, rx: 1 }, g);
+  if (n.utilisation !== null) { // else there is no capacity to be a share of
+    make("rect", { class: "track", x: left, y: h - 16, width: w - 2 * left, height: 7, rx: 2 }, g);
+    box.bar = make("rect", { class: "bar", x: left, y: h - 16, height: 7, rx: 2 }, g);
+    if (n.ghost !== null) box.ghost = make("line", { class: "ghost", y1: h - 19, y2: h - 6 }, g);
   }
-  if (n.utilisation === null) return; // there is no capacity to be a share of
-  make("rect", { class: "track", x: left, y: h - 16, width: w - 2 * left, height: 7, rx: 2 }, g);
-  make("rect", { class: "bar", x: left, y: h - 16, width: (w - 2 * left) * n.utilisation, height: 7, rx: 2 }, g);
-  if (n.ghost !== null) {
-    const x = left + (w - 2 * left) * n.ghost;
-    make("line", { class: "ghost", x1: x, x2: x, y1: h - 19, y2: h - 6 }, g);
+  fill(box, n);
+  return box;
+}
+
+// The numbers of a box: those of the whole run, as the node has them, or those of a moment.
+function fill(box, now) {
+  const { g, n, w, h, left } = box;
+  g.setAttribute("class", [now.word, n.optional ? "optional" : "", n.lit ? "lit" : ""].filter(Boolean).join(" "));
+  box.load.textContent = now.load;
+  box.queue.textContent = now.queue;
+  box.fleet.textContent = now.fleet;
+  const lines = tagLines(now.tags, box.letters);
+  box.tags.forEach((text, i) => (text.textContent = lines[i] ?? ""));
+  const tall = now.queueShare > 0 ? Math.max(3, now.queueShare * (h - 10)) : 0;
+  box.waits.setAttribute("y", h - 5 - tall);
+  box.waits.setAttribute("height", tall);
+  if (box.bar) box.bar.setAttribute("width", (w - 2 * left) * (now.utilisation ?? 0));
+  if (box.ghost) {
+    const x = left + (w - 2 * left) * (now.ghost ?? 0);
+    box.ghost.setAttribute("x1", x);
+    box.ghost.setAttribute("x2", x);
+    box.ghost.setAttribute("visibility", now.ghost === null ? "hidden" : "visible");
   }
 }
 
-function draw(root, data) {
-  const width = root.clientWidth;
-  if (!width || !data) return;
+// The picture in `root`; gives the boxes by stage, the paths by line, and where all stands.
+function draw(root, data, width) {
   const placed = place(data, width);
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${width} ${placed.total}`);
   svg.setAttribute("height", placed.total);
-  svg.setAttribute("role", "img");
+  svg.setAttribute("role", data.watch ? "group" : "img");
   svg.setAttribute("aria-label", data.summary);
-  for (const line of data.lines) drawLine(svg, line, placed);
-  for (const [name, node] of Object.entries(data.nodes)) drawBox(svg, name, node, placed);
+  const paths = data.lines.map((line) => drawLine(svg, line, placed));
+  const boxes = {};
+  for (const [name, node] of Object.entries(data.nodes)) boxes[name] = drawBox(svg, name, node, placed);
   root.replaceChildren(svg);
-}
-
-export default function (component) {
-  const { data, parentElement } = component;
-  const root = parentElement.querySelector(".diagram");
-  root.latest = data;
-  if (!root.watcher) {
-    root.watcher = new ResizeObserver(() => draw(root, root.latest));
-    root.watcher.observe(root);
-  }
-  draw(root, data);
+  return { placed, paths, boxes, width };
 }
