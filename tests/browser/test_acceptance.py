@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import AS_WRITTEN, Visitor
@@ -35,6 +36,7 @@ def test_the_first_view_answers_soon(visit: Visit, app: str) -> None:
         assert box["y"] + box["height"] <= 720
 
 
+@pytest.mark.long
 def test_two_controls_and_a_stage_come_back_with_the_link_and_the_browser_undoes(visit: Visit) -> None:
     """Check 3."""
     visitor = visit()
@@ -119,6 +121,7 @@ def test_colour_is_never_alone(visit: Visit) -> None:
             assert re.search(r"\d % (ok|busy|hot|saturated)|in service", text), text
 
 
+@pytest.mark.long
 def test_the_last_of_many_quick_changes_counts(visit: Visit) -> None:
     """Check 13: what is shown after a dozen is what a fresh load of the last address shows."""
     visitor = visit()
@@ -150,6 +153,7 @@ def test_a_long_run_says_how_far_it_is_soon(visit: Visit) -> None:
     visitor.settled()
 
 
+@pytest.mark.long
 def test_each_difference_has_the_sign_of_its_figures(visit: Visit) -> None:
     """The figure before and after, the difference beneath it, and the arrow at it."""
     visitor = visit()

@@ -171,6 +171,7 @@ def test_charts_are_drawn_in_place(visit: Visit) -> None:
     assert after["y"] == top["y"], "the picture jumped"
 
 
+@pytest.mark.long
 def test_bursts_of_moves_end_where_the_hand_ended(visit: Visit) -> None:
     visitor = visit()
     knob = visitor.open().get_by_role("slider", name="Heavy ranker replicas")
@@ -216,6 +217,7 @@ def test_the_navigation_keeps_the_design(visit: Visit, query: str) -> None:
             sheet = shown
 
 
+@pytest.mark.long
 def test_why_p99_is_high_is_asked_and_answered(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("/?stages.ranking.replicas=9&run.requests=4000")
@@ -239,6 +241,7 @@ def test_why_p99_is_high_is_asked_and_answered(visit: Visit) -> None:
     expect(page.get_by_role("button", name="Explain the slowest 1 %")).to_be_enabled()
 
 
+@pytest.mark.long
 def test_an_explanation_under_way_blocks_nothing_and_goes_with_its_design(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("/?run.requests=60000")

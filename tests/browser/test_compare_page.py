@@ -218,6 +218,7 @@ def test_they_come_one_by_one_and_can_be_given_up(
 # -- in a browser -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_two_are_compared_and_a_point_becomes_b(visit: Visit) -> None:
     visitor = visit(height=2600)
     page = visitor.open("/compare?b=fewer_rankers&sure=99")

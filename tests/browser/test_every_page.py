@@ -101,6 +101,7 @@ def _in_order(levels: list[int]) -> bool:
 @pytest.mark.parametrize(
     "name", [pytest.param(one, marks=[] if one == "explore" else pytest.mark.long) for one in PAGES]
 )
+@pytest.mark.long
 def test_keys_reach_the_controls_and_one_sees_where_one_is(visit: Visit, name: str) -> None:
     """Tab by tab: what has the focus looks otherwise than without it."""
     visitor = visit()

@@ -15,6 +15,7 @@ ASK, CANCEL = "Find the fewest", "Cancel"
 SELECT = "Of which stage"
 
 
+@pytest.mark.long
 def test_it_is_asked_answered_and_used(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open()

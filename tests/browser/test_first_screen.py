@@ -55,6 +55,7 @@ def test_it_fails_stands_still_and_says_what_to_press(visit: Visit) -> None:
     assert visitor.complaints == []
 
 
+@pytest.mark.long
 def test_a_link_is_taken_as_it_is_and_a_choice_is_kept(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("/")

@@ -218,6 +218,7 @@ def test_keys_lead_through_it_and_the_address_keeps_the_step(visit: Visit) -> No
     assert visitor.outside == []
 
 
+@pytest.mark.long
 def test_the_picture_is_of_the_moment_before_and_after_the_fix(visit: Visit) -> None:
     visitor = visit()
     number = told_step()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
@@ -13,6 +14,7 @@ Visit = Callable[..., Visitor]
 ASK = "Ask the simulation how many"
 
 
+@pytest.mark.long
 def test_the_three_are_asked_and_move_together(visit: Visit) -> None:
     """With short runs: the numbers themselves are tested in tests/walkthrough."""
     visitor = visit()
@@ -22,7 +24,7 @@ def test_the_three_are_asked_and_move_together(visit: Visit) -> None:
     expect(row).to_contain_text("10 (9.55)")
     expect(page.get_by_role("columnheader", name="Simulation")).to_have_count(1)  # of the whole request only
     page.get_by_role("button", name=ASK).click()
-    expect(page.get_by_role("columnheader", name="Simulation")).to_have_count(2)
+    expect(page.get_by_role("columnheader", name="Simulation")).to_have_count(2, timeout=180_000)  # dozens of runs
     expect(page.get_by_text("All of these at once:")).to_be_visible()
     page.screenshot(path=ARTIFACTS / "reconcile_1440_light.png", full_page=True)
     assert not [v for v in Axe().run(page).response["violations"] if v["impact"] in ("serious", "critical")]

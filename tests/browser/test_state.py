@@ -198,6 +198,7 @@ def test_a_run_that_no_thread_can_take_leaves_a_message() -> None:
     assert job.before == 0
 
 
+@pytest.mark.long
 def test_who_leaves_in_mid_run_keeps_nobody_waiting(visit: Visit) -> None:
     leaving = [visit(), visit()]
     for i, visitor in enumerate(leaving):
@@ -217,6 +218,7 @@ def test_who_leaves_in_mid_run_keeps_nobody_waiting(visit: Visit) -> None:
 # -- addresses ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_two_tabs_of_one_browser_are_apart(visit: Visit) -> None:
     visitor = visit()
     visitor.open()
@@ -278,6 +280,7 @@ def test_a_copied_link_shows_the_same_to_somebody_else(visit: Visit, allowed: bo
     assert visitor.complaints == []
 
 
+@pytest.mark.long
 def test_the_clock_goes_with_the_link(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("/")

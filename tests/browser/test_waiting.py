@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visitor
@@ -12,6 +13,7 @@ OPACITY = "getComputedStyle(document.querySelector('.st-key-results')).opacity"
 CHART = "document.querySelector('.st-key-latency .chart').latest"  # what it was last told to draw
 
 
+@pytest.mark.long
 def test_the_last_results_stay_as_they_are_but_pale(visit: Callable[..., Visitor]) -> None:
     visitor = visit()
     page = visitor.open("/?run.requests=200000")
