@@ -154,6 +154,19 @@ def check_wall(started: float) -> None:
         raise RunError(f"the run took more than {WALL_SECONDS:g} s; ask for fewer requests or replications")
 
 
+def onward(progress: Progress) -> Progress:
+    """As `progress`, within the wall-time limit from now on; what was done is not taken back when a run starts over."""
+    started, furthest = time.monotonic(), 0.0
+
+    def tell(share: float) -> None:
+        nonlocal furthest
+        check_wall(started)
+        furthest = max(furthest, share)
+        progress(furthest)
+
+    return tell
+
+
 def observe(
     env: simpy.Environment,
     plane: RequestPlane,

@@ -8,7 +8,6 @@ same. Their visits are not kept by a run, so the first replication is run once m
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.control import Progress, check_wall, replicate, window_of
+from simulator.control import Progress, onward, replicate, window_of
 from simulator.engine import Look, Planes
 from simulator.machine import Ints
 from simulator.plan import Engine, Plan
@@ -78,13 +77,7 @@ class Scene:
 
 def scene(plan: Plan, engine: Engine = "auto", progress: Progress = lambda _: None) -> Scene:
     """Follow some requests of the first replication. `progress` as for `simulate`; costs about as much as that run."""
-    started, furthest = time.monotonic(), [0.0]  # what was done is not taken back when it is started over
-
-    def tell(share: float) -> None:
-        check_wall(started)
-        furthest[0] = max(furthest[0], share)
-        progress(furthest[0])
-
+    tell = onward(progress)
     return Planes(engine).run(lambda plane, look: _scene(plan, plane, look, tell))
 
 

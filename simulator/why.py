@@ -7,7 +7,6 @@ memory of the slowest requests, however long the run is.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +18,7 @@ from cases.errors import RunError
 from cases.spec import Case
 from simulator.attribution import WORDS, Attribution, Kind, explain
 from simulator.compare import Difference, difference
-from simulator.control import Progress, check_wall, replicate, window_of
+from simulator.control import Progress, onward, replicate, window_of
 from simulator.engine import Look, Planes
 from simulator.histogram import rank
 from simulator.plan import Engine, Plan
@@ -174,13 +173,7 @@ def _a_tenth_more(plan: Plan) -> Sequence[tuple[str, int, int, Plan]]:
 
 def attribution(plan: Plan, engine: Engine = "auto", progress: Progress = lambda _: None) -> Attribution:
     """Where the slowest 1 % of the measured and answered requests of the first replication spent their time."""
-    started, furthest = time.monotonic(), [0.0]  # what was done is not taken back when it is started over
-
-    def tell(share: float) -> None:
-        check_wall(started)
-        furthest[0] = max(furthest[0], share)
-        progress(furthest[0])
-
+    tell = onward(progress)
     return Planes(engine).run(lambda plane, look: _attribution(plan, plane, look, tell))
 
 
