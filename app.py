@@ -1,5 +1,6 @@
 """The Streamlit app object: its script, the one file it serves besides, and its security headers."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import plotly
 import streamlit as st
 from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
@@ -63,6 +65,8 @@ async def plotly_js(_: Request) -> FileResponse:
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """The simulator is made ready while the first browser is still on its way."""
+    # Streamlit would say of each thread beside the pages that it has no session.
+    logging.getLogger("streamlit.runtime.scriptrunner_utils.script_run_context").setLevel(logging.ERROR)
     warm_up()
     yield
 
@@ -71,5 +75,9 @@ app = st.App(
     "ui/main.py",
     lifespan=lifespan,
     routes=[Route("/assets/plotly.min.js", plotly_js)],
-    middleware=[Middleware(SecurityHeaders)],
+    middleware=[
+        Middleware(SecurityHeaders),
+        # Streamlit looks at the host of a session only; this is for what it serves besides.
+        Middleware(TrustedHostMiddleware, allowed_hosts=st.get_option("server.allowedHosts") or ["*"]),
+    ],
 )

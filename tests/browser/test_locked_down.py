@@ -75,14 +75,21 @@ def test_the_policy_is_kept_by_the_browser(app: str, chrome: Browser) -> None:
     page.close()
 
 
+@pytest.mark.parametrize("path", ["/", "/assets/plotly.min.js", "/_stcore/health"])
+def test_only_the_hosts_that_are_allowed_are_served(app: str, path: str) -> None:
+    """Who brings this machine another name for itself (DNS rebinding) gets nothing."""
+    assert answer(app, path, Host="elsewhere.example").status == 400
+    assert answer(app, path, Host="localhost").status == 200
+
+
 @pytest.mark.parametrize(
     ("host", "origin", "status"),
     [
         ("127.0.0.1", None, 101),
         ("localhost", "http://localhost", 101),
-        ("elsewhere.example", None, 403),
-        ("elsewhere.example", "http://elsewhere.example", 403),
-        ("127.0.0.1.elsewhere.example", None, 403),
+        ("elsewhere.example", None, 400),
+        ("elsewhere.example", "http://elsewhere.example", 400),
+        ("127.0.0.1.elsewhere.example", None, 400),
         ("127.0.0.1", "http://elsewhere.example", 403),
         ("127.0.0.1", "null", 403),
     ],
