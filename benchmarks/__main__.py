@@ -17,6 +17,7 @@ OPTIONS: dict[str, tuple[list[str], list[str]]] = {  # as a rule, and with --ful
     "growth": ([], ["--full"]),
     "cores": ([], []),
     "slider": ([], []),
+    "playing": ([], []),
     "sessions": ([], []),
     "full_scale": (["--fleets", "100", "--requests", "1000000"], []),
 }

@@ -89,6 +89,11 @@ def catalog() -> dict[str, Path]:
     return {path.stem: path for path in sorted(CATALOG.glob("*.yaml")) if path.stem != "scenarios"}
 
 
+def in_catalog(case_id: str) -> Path:
+    """Where a case is that `catalog` has."""
+    return CATALOG / f"{case_id}.yaml"
+
+
 def open_case(reference: str, design: str | None = None, sets: tuple[str, ...] = ()) -> Case:
     """A case by id or path to a file, with a named design and `--set` changes applied."""
     known = catalog()

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -81,7 +82,7 @@ class Plan:
         """What is offered."""
         return self.world.load
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Names the result: the hash of the case as changed and of the run. Holds counts, never clocks."""
         identity: dict[str, object] = {"format": FORMAT, "case": self.case.tree, "run": asdict(self.run)}

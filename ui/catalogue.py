@@ -5,6 +5,7 @@ Not called cases.py: where Streamlit puts the pages' folder on the path, that wo
 
 from __future__ import annotations
 
+from functools import partial
 from html import escape
 
 import streamlit as st
@@ -19,6 +20,7 @@ from ui.entries import entries, matches
 from ui.jobs import Job, View
 from ui.runs import CARD, view
 from ui.tables import plain
+from ui.waiting import again_and_again
 from walkthrough.still import still
 
 ALL = "all topics"  # no topic can be called so for long: it shows everything
@@ -45,7 +47,7 @@ def page() -> None:
                     _broken(name, entry)
     pending = [one.job for one in views.values() if one.job is not None]
     if pending:
-        _filling(pending)
+        again_and_again(partial(_filling, here, pending), *pending)
     here.end()
 
 
@@ -141,11 +143,10 @@ def _broken(name: str, message: str) -> None:
     )
 
 
-@st.fragment(run_every=0.4)
-def _filling(pending: list[Job[SimulationResult]]) -> None:
+def _filling(here: place.Place, pending: list[Job[SimulationResult]]) -> None:
     """The page comes again when a baseline has been run."""
     if any(job.done.is_set() for job in pending):
-        st.rerun()
+        here.again()
 
 
 page()

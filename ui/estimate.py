@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 from html import escape
-from pathlib import Path
 
 import streamlit as st
 
@@ -17,16 +16,15 @@ from ui.assumptions import assumption_cards
 from ui.header import header
 from ui.knobs import knob_sliders, what_changed
 from ui.sheet_cards import estimate_card
+from ui.style import style
 from ui.tables import plain
 from ui.trace_link import traced
-
-STYLE = Path(__file__).parent / "static" / "estimate.css"
 
 
 def page() -> None:
     """Claims first, then the estimates, then what they rest on."""
     state.begin("estimate")
-    st.html(STYLE)
+    style("estimate.css")
     baseline = state.baseline()
     header(baseline)
     try:

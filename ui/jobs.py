@@ -25,6 +25,9 @@ from simulator.control import Progress
 T = TypeVar("T")
 
 PATIENCE = 0.6  # seconds that a page waits for a job before it shows what it has
+ASKS = 0.3  # seconds between two looks of a page at a job under way ...
+EACH = 0.05  # ... and so many more for each other run that comes first ...
+SELDOM = 3.0  # ... up to these: a crowd that asks all the time would take the time that its runs need
 SOON = 1.0  # seconds of work before it is said how long the rest may take
 MOST_RESULTS = 200
 LOG = logging.getLogger(__name__)
@@ -59,6 +62,11 @@ class Job(Generic[T]):
     def before(self) -> int:
         """How many other runs must end before it is taken up."""
         return self._before(self)
+
+    @property
+    def pace(self) -> float:
+        """Seconds until it is worth while to look again."""
+        return min(ASKS + EACH * self.before, SELDOM)
 
     @property
     def cancelled(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from html import escape
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from ui.jobs import Job, Runs, View, begun
 from ui.own_text import Checked, Located, checked, copy_of, opened, tidy
 from ui.runs import OWN, view
 from ui.tables import plain
-from ui.waiting import ON, how_far, waiting
+from ui.waiting import ON, again_and_again, how_far, waiting
 
 STATIC = Path(__file__).parent / "static"
 FIRST_TEXT = (STATIC / "first.yaml").read_text(encoding="utf-8")
@@ -178,7 +179,7 @@ def _open(writing: Writing, key: str) -> None:
 
 def _answer(writing: Writing, check: View[Checked] | None) -> None:
     if check is not None and check.job is not None:
-        _checking(check.job)
+        again_and_again(partial(_checking, check.job), check.job)
     elif check is not None:
         st.error("This text could not be checked; it stays here as it is.", icon=":material/warning:")
     elif writing.checked.problems:
@@ -193,7 +194,6 @@ def _answer(writing: Writing, check: View[Checked] | None) -> None:
             scene(writing.case, writing.result, None, None)
 
 
-@st.fragment(run_every=0.3)
 def _checking(job: Job[Checked]) -> None:
     if job.done.is_set():
         st.rerun()
@@ -265,6 +265,8 @@ def _onwards(case: Case, less: dict[str, str], result: SimulationResult | None) 
         st.caption(plain(f"Note: {note}."))
     address = {"case": state.YOURS} | less
     with st.container(horizontal=True, key="onwards"):
+        if result is not None:
+            st.page_link("trust.py", label="How far to believe this", icon=":material/arrow_forward:")
         st.page_link("explore.py", label="Explore this", icon=":material/arrow_forward:", query_params=address)
         if case.walkthrough:
             st.page_link("present.py", label="Present", icon=":material/slideshow:", query_params={"case": state.YOURS})

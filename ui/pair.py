@@ -6,7 +6,6 @@ intervals, in per cent. `outcome`, `most`: of the picture of all designs. The re
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -70,15 +69,12 @@ class Pair:
 
 def begin(page: str) -> Pair:
     """Take over the address where it is news, as `state.begin` does, and make sure that what it names exists."""
-    fresh = "session" not in st.session_state
+    fresh, counts = state.arrive(page)
     current = state.session()
     pair: Pair = st.session_state.setdefault("pair", Pair())
     rest = st.query_params.to_dict()
     own = {name: rest.pop(name) for name in OWN if name in rest}
-    current.entered, current.page = page != current.page, page
-    late = not current.entered and time.monotonic() - current.wrote_at < state.LATE
-    followed_a_link = current.entered and not fresh and not rest and not own
-    if fresh or (not current.moved and not late and not followed_a_link):
+    if counts:
         if fresh or rest != current.chosen.address():
             state.take(rest, fresh)
         if fresh or own != pair.values:
@@ -92,12 +88,7 @@ def begin(page: str) -> Pair:
 
 def end(pair: Pair) -> None:
     """Write the address, so that it names what the page shows."""
-    current = state.session()
-    wanted = current.chosen.address() | pair.values
-    if st.query_params.to_dict() != wanted:
-        st.query_params.from_dict(wanted)
-        current.wrote_at = time.monotonic()
-    current.moved = False
+    state.write(state.session().chosen.address() | pair.values)
 
 
 def _wrong(pair: Pair) -> list[str]:

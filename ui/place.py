@@ -6,8 +6,8 @@ browser may still report an older address, our own copy counts.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 import streamlit as st
 
@@ -31,11 +31,16 @@ class Place:
         self.values = kept | {name: value for name, value in values.items() if value}
         self.moved = True
 
+    def again(self) -> NoReturn:
+        """The page comes again by itself: the browser's word of the address, maybe older than ours, does not count."""
+        self.moved = True
+        st.rerun()
+
     def end(self) -> None:
         """Write the address, so that it names what the page shows."""
         if st.query_params.to_dict() != self.values:
             st.query_params.from_dict(self.values)
-            self.wrote_at = time.monotonic()
+            self.wrote_at = state.session().wrote()
         self.moved = False
 
 
@@ -48,7 +53,7 @@ def begin(page: str, *names: str) -> Place:
     current = state.session()
     place: Place = st.session_state.setdefault("places", {}).setdefault(page, Place())
     address = {name: value[:LONGEST] for name in names if (value := st.query_params.get(name))}
-    current.entered, current.page = page != current.page, page
+    current.comes_to(page)
     if current.entered:
         current.wrote_at = 0.0  # no address of another page comes late any more
         followed_a_link = not fresh and not st.query_params
@@ -56,6 +61,6 @@ def begin(page: str, *names: str) -> Place:
             place.values = address
         elif "case" in names and place.values.get("case", files.FIRST) != current.chosen.case:
             place.values = {"case": current.chosen.case}
-    elif not place.moved and time.monotonic() - place.wrote_at >= state.LATE:
+    elif not place.moved and not current.late(place.wrote_at):
         place.values = address
     return place

@@ -11,8 +11,9 @@ from ui import state
 
 
 def plan(case: Any, **wanted: Any) -> Plan:
-    """`simulator.plan.plan`, `within`."""
-    return within(plans.plan(case, **wanted))
+    """`simulator.plan.plan`, `within`; made once, for a page asks for the same at each of its runs."""
+    planned: Plan = case.kept(f"plan {sorted(wanted.items())}", lambda: within(plans.plan(case, **wanted)))
+    return planned
 
 
 def within(planned: Plan) -> Plan:

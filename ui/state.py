@@ -27,7 +27,7 @@ BASELINE = "baseline"
 YOURS = "own"  # in the address: the case that this browser tab wrote itself
 ELSEWHERE = "The case of the link is somebody's own and only in the browser tab where it was written"
 FIRST_PAGE = "explore"
-LATE = 1.5  # seconds for which the browser may still report an address older than ours
+LATE = 1.5  # seconds for which the browser may still report an address older than ours; longer where pages are slow
 LONGEST_ADDRESS = 8_000
 LONGEST_RUN = 1e7  # s; no clock stands later
 NAMES = ("case", "design", "scenario", "at")  # what is no path in an address
@@ -95,12 +95,32 @@ class Session:
     entered: bool = False  # this run is the first on its page: widgets must be told where they stand
     moved: bool = False  # a widget moved, and the address does not say so yet
     wrote_at: float = 0.0
+    began_at: float = 0.0  # the run of the page that is under way
+    took: float = 0.0  # s, the last run of a page that wrote its address
     warnings: list[str] = field(default_factory=list)
+    built: tuple[Case, dict[str, str], Case] | None = None  # the last design: of which case, by which changes
+
+    def comes_to(self, page: str) -> None:
+        """A run of a page begins."""
+        self.entered, self.page, self.began_at = page != self.page, page, time.monotonic()
+
+    def late(self, wrote_at: float) -> bool:
+        """Whether what the browser says of its address may be older than what was written then.
+
+        What it asked while a run was under way comes after that run, which may take long where many are served.
+        """
+        return not self.entered and time.monotonic() - wrote_at < max(LATE, self.took)
+
+    def wrote(self) -> float:
+        """A page has written its address: when (s, of the monotonic clock)."""
+        now = time.monotonic()
+        self.took = now - self.began_at
+        return now
 
 
 @st.cache_resource(show_spinner=False, max_entries=100)
 def _load(case_id: str, modified: float) -> Case:  # a leading '_' would take it out of the cache's key
-    return files.load(files.catalog()[case_id])
+    return files.load(files.in_catalog(case_id))
 
 
 def yours() -> Case | None:
@@ -125,7 +145,7 @@ def load(case_id: str) -> Case:
     own = yours()
     if case_id == YOURS and own is not None:
         return own
-    return _load(case_id, files.catalog()[case_id].stat().st_mtime)
+    return _load(case_id, files.in_catalog(case_id).stat().st_mtime)
 
 
 def session() -> Session:
@@ -141,17 +161,22 @@ def begin(page: str) -> Session:
 
     The navigation's links are bare: who comes to another page by one keeps the design.
     """
-    fresh = "session" not in st.session_state
-    current = session()
-    address = dict(st.query_params.to_dict())
-    current.entered, current.page = page != current.page, page
-    current.moved = current.moved and not current.entered  # a link to another page counts
-    late = not current.entered and time.monotonic() - current.wrote_at < LATE
-    followed_a_link = current.entered and not fresh and not address
-    current.moved |= followed_a_link  # so our own copy counts until the address says so, even if this run is cut short
-    if fresh or (not current.moved and not late and not followed_a_link and address != _address(current)):
+    fresh, counts = arrive(page)
+    current, address = session(), st.query_params.to_dict()
+    if fresh or (counts and address != _address(current)):
         take(address, fresh)
     return current
+
+
+def arrive(page: str) -> tuple[bool, bool]:
+    """A run of a page begins: whether it is the first of its session, and whether the browser's address counts."""
+    fresh = "session" not in st.session_state
+    current = session()
+    current.comes_to(page)
+    current.moved = current.moved and not current.entered  # a link to another page counts
+    followed_a_bare_link = current.entered and not fresh and not st.query_params
+    current.moved |= followed_a_bare_link  # our copy counts until the address says so, even if this run is cut short
+    return fresh, fresh or not (current.moved or current.late(current.wrote_at))
 
 
 def again() -> NoReturn:
@@ -174,11 +199,15 @@ def take(address: dict[str, str], fresh: bool) -> None:
 
 def end() -> None:
     """Write the address, so that it names what the page shows."""
+    write(_address(session()))
+
+
+def write(wanted: dict[str, str]) -> None:
+    """Make the address so; from then on the browser's word of it counts again, once it cannot be late any more."""
     current = session()
-    wanted = _address(current)
     if st.query_params.to_dict() != wanted:
         st.query_params.from_dict(wanted)
-        current.wrote_at = time.monotonic()
+        current.wrote_at = current.wrote()
     current.moved = False
 
 
@@ -351,5 +380,7 @@ def changes(chosen: Chosen) -> dict[str, str]:
 
 def current() -> Case:
     """The case as designed now; DesignError if the changes do not fit."""
-    chosen = session().chosen
-    return apply(load(chosen.case), changes(chosen))
+    known, written, wanted = session(), baseline(), changes(session().chosen)
+    if known.built is None or known.built[0] is not written or known.built[1] != wanted:
+        known.built = (written, wanted, apply(written, wanted))
+    return known.built[2]

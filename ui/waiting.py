@@ -28,13 +28,21 @@ def _span(seconds: float) -> str:
     return f"{round(seconds, -1):.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-@st.fragment(run_every=0.3)
+def again_and_again(draw: Callable[[], None], *jobs: Job[Any]) -> None:
+    """Draw a part of the page, which looks at jobs under way, until the page comes anew."""
+    st.fragment(draw, run_every=min(job.pace for job in jobs))()
+
+
 def waiting(job: Job[Any], doing: str, meanwhile: str, slot: str, give_up: Callable[[], object] | None) -> None:
     """Progress with a button, if it can be given up; the page comes again when the job has ended."""
-    if job.done.is_set():
-        state.again()
-    bar, button = st.columns([5, 1], vertical_alignment="center")
-    bar.progress(min(job.share, 1.0), text=f"{how_far(job, doing)}: {meanwhile}")
-    if give_up is not None and button.button("Cancel", key=f"cancel_{slot}"):
-        give_up()
-        state.again()
+
+    def progress() -> None:
+        if job.done.is_set():
+            state.again()
+        bar, button = st.columns([5, 1], vertical_alignment="center")
+        bar.progress(min(job.share, 1.0), text=f"{how_far(job, doing)}: {meanwhile}")
+        if give_up is not None and button.button("Cancel", key=f"cancel_{slot}"):
+            give_up()
+            state.again()
+
+    again_and_again(progress, job)
