@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,28 +45,46 @@ TRANSPARENT = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"
 _component = st.components.v2.component(
     "stagecraft_chart",
     html='<div class="chart"></div>',
-    css=".chart { width: 100%; }",
-    js=(STATIC / "chart.js").read_text(encoding="utf-8"),
+    css="""
+        .chart { width: 100%; }
+        .chart path[role="button"]:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 3px; }
+    """,
+    js="\n".join((STATIC / name).read_text(encoding="utf-8") for name in ("labels.js", "chart.js")),
     isolate_styles=False,
 )
 
 
+class Mark(NamedTuple):
+    """What happens at a moment (s), in words."""
+
+    at: float
+    words: str
+
+
 class Figure(NamedTuple):
-    """Traces and layout, as plotly.js takes them."""
+    """Traces and layout, as plotly.js takes them, and what the script writes over the moments of the first axis."""
 
     data: list[dict[str, Any]]
     layout: dict[str, Any]
+    marks: tuple[Mark, ...] = ()
 
     def add_line(self, x: list[float], y: list[Any], name: str, line: dict[str, Any], **more: Any) -> None:
         """A line over numbers; a gap where there is none."""
-        self.data.append({"type": "scatter", "mode": "lines", "x": x, "y": y, "name": name, "line": line, **more})
+        named = html.escape(name, quote=False)
+        self.data.append({"type": "scatter", "mode": "lines", "x": x, "y": y, "name": named, "line": line, **more})
 
 
-def chart(key: str, figure: Figure, description: str) -> None:
-    """Put a figure on the page under a key that stays."""
+def chart(key: str, figure: Figure, description: str, picked: Callable[[str], None] | None = None) -> None:
+    """Put a figure on the page under a key that stays. `picked` is told the `customdata` of a point that is pressed."""
+
+    def told() -> None:
+        if picked is not None and (name := st.session_state[key].picked):
+            picked(name)
+
     height = figure.layout["height"]
     drawn = json.dumps(figure._asdict(), allow_nan=False)
-    _component(key=key, data={"figure": drawn, "description": description, "height": height}, height=height)
+    data = {"figure": drawn, "description": description, "height": height}
+    _component(key=key, data=data, height=height, on_picked_change=told)
 
 
 def latency_figure(result: SimulationResult, baseline: SimulationResult | None) -> Figure:
@@ -153,22 +172,22 @@ def replica_figure(case: Case, result: SimulationResult) -> Figure | None:
 def _marked(figure: Figure, timeline: Timeline) -> Figure:
     """With a band for each event of the scenario, a line for one that is over at once."""
     last = float(timeline.times[-1]) / SECOND
-    shapes, words = [], []
+    shapes, marks = [], []
     for label, start, end in timeline.marks:
         begin, until = start / SECOND, min(end / SECOND, last)
         if begin < last:
             place = {"type": "rect", "x0": begin, "x1": until, "y0": 0, "y1": 1, "xref": "x", "yref": "y domain"}
             line = {"width": 1, "color": "#c2185b"}
             shapes.append({**place, "fillcolor": "#c2185b", "opacity": 0.12, "layer": "below", "line": line})
-            # The words stand over the band, and go with the series in what a screen reader is told.
-            place = {"x": begin, "xanchor": "left", "y": 0.98, "yref": "paper", "yanchor": "top"}
-            words.append({**place, "text": html.escape(label), "showarrow": False, "font": {"size": 11}})
-    figure.layout.update(shapes=shapes, annotations=words)
-    return figure
+            marks.append(Mark(begin, label))
+    figure.layout["shapes"] = shapes
+    figure.layout["xaxis"]["range"] = [0.0, last]
+    return figure._replace(marks=tuple(marks))
 
 
 def why_figure(parts: list[tuple[str, str, float]]) -> Figure:
     """Shares of the slowest requests' time: a bar for each stage, a piece for each kind of time."""
+    parts = [(html.escape(stage, quote=False), kind, share) for stage, kind, share in parts]
     stages = list(dict.fromkeys(stage for stage, _, _ in parts))
     bars = []
     for kind, (colour, shape) in KINDS.items():
@@ -214,7 +233,7 @@ def _figure(unit: str, log: bool) -> Figure:
         yaxis |= {"type": "log", "tickvals": ticks, "ticktext": [milliseconds(tick) for tick in ticks]}
     layout = {
         "height": HEIGHT,
-        "margin": {"l": 58, "r": 12, "t": 46, "b": 40},
+        "margin": {"l": 70, "r": 12, "t": 46, "b": 40},
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
         "hovermode": "x unified",
         "xaxis": {"title": {"text": "simulated time, s"}, "zeroline": False},

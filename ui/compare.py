@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import streamlit as st
@@ -26,12 +25,11 @@ from ui.jobs import View
 from ui.pair import Pair
 from ui.plans import within
 from ui.runs import compared
-from ui.tables import plain
+from ui.style import style
+from ui.tables import plain, table
 from ui.trade_off import Every, trade_off
 from ui.waiting import waiting
-from ui.wide_table import wide_table
 
-STYLES = Path(__file__).parent / "static" / "compare.css"
 SHOWN = "compared"  # the last two that were compared
 TEMPTED = 0.99  # how sure it is said what a design that looks good loses
 
@@ -49,7 +47,7 @@ class Side(NamedTuple):
 def page() -> None:
     """The answer first: both verdicts, then what differs, then all designs."""
     pair = pairs.begin("compare")
-    st.html(STYLES)
+    style("compare.css")
     case = state.baseline()
     labels = pairs.on_offer(case)
     a, b = pair.names(case, labels)
@@ -74,10 +72,15 @@ def _plans(case: Case, labels: dict[str, str]) -> Every:
     refused: dict[str, str] = {}
     for name in labels:
         try:
-            plans[name] = within(planned(case, pairs.design(case, name), name, scenario))
+            plans[name] = _planned(case, pairs.design(case, name), name, scenario)
         except StagecraftError as error:
             refused[name] = str(error)
     return Every(plans, labels, refused)
+
+
+def _planned(case: Case, design: Case, name: str, scenario: str | None) -> Plan:
+    """Made once of each design: a page asks for the same at each of its runs."""
+    return design.kept(f"beside as written: {scenario}", lambda: within(planned(case, design, name, scenario)))
 
 
 # -- what is compared -------------------------------------------------------------------------------------------------
@@ -199,12 +202,12 @@ def _answer(case: Case, every: Every, pair: Pair, a: Side, b: Side) -> None:
         st.markdown("**Where the designs differ**")
         changed = changed_paths(case, pairs.changes(case, a.name), pairs.changes(case, b.name))
         if changed:
-            wide_table(changed, "Where the designs differ")
+            table(changed, "Where the designs differ")
         else:
             st.caption("In nothing.")
     with right:
         st.markdown("**Latency over time**")
-        chart("compared", _over_time(a.result, b.result), "Latency percentiles of both over simulated time")
+        chart("both_over_time", _over_time(a.result, b.result), "Latency percentiles of both over simulated time")
 
 
 def _verdict(side: Side) -> None:
@@ -236,7 +239,7 @@ def _looks_good(case: Case, side: Side) -> None:
 def _loses(case: Case, side: Side, figure: str, scenario: str | None) -> str:
     """The figure in question, against the case as written, where it shows; '' until it is known."""
     try:
-        plans = [within(planned(case, one, side.name, scenario)) for one in (case, side.case)]
+        plans = [_planned(case, one, side.name, scenario) for one in (case, side.case)]
     except StagecraftError as error:
         return plain(str(error))
     views = [compared(one, f"{side.letter}:{i}").awaited() for i, one in enumerate(plans)]

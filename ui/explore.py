@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import Literal
 
 import streamlit as st
@@ -33,19 +33,19 @@ from ui.header import header
 from ui.jobs import Job, View, forget
 from ui.knobs import knobs, what_changed
 from ui.limits import LIMITS
-from ui.player import Go, moves, player
+from ui.player import Clock, moves, player
 from ui.runs import FEWEST, WHY, view
+from ui.style import style
 from ui.trace_link import trace_link
-from ui.waiting import how_far
+from ui.waiting import again_and_again, how_far
 from ui.why import why_section
-
-CALM = Path(__file__).parent / "static" / "explore.css"
 
 
 def page() -> None:
     """The page, top to bottom: the answer first, then the picture, then the details."""
-    state.begin("explore")
-    st.html(CALM)
+    if state.begin("explore").entered:
+        _clock().leave()
+    style("explore.css")
     baseline = state.baseline()
     try:
         case = state.current()
@@ -54,6 +54,7 @@ def page() -> None:
         st.error(f"This design cannot be built. {tables.plain(str(error))}", icon=":material/warning:")
         with st.container(width=420):
             what_changed(baseline, baseline)
+        _clock().leave()
         state.end()
         return
     before, now = _begun(baseline, case)
@@ -72,10 +73,12 @@ def page() -> None:
         with picture, st.container(key="results"):
             _picture(*shown, baseline, before.result, watched.result, stale=now.result is None)
         if watched.job is not None:
-            _arriving(watched.job)  # at the end: what comes and goes further up would move what is below it
+            # At the end: what comes and goes further up would move what is below it.
+            again_and_again(partial(_arriving, watched.job), watched.job)
     else:
         forget(WHY)
         forget(FEWEST)
+        _clock().leave()
     state.end()
 
 
@@ -102,7 +105,7 @@ def _answer(shown: tuple[Case, SimulationResult] | None, now: View[SimulationRes
         if now.error is not None:
             st.error(now.error, icon=":material/warning:")
         if now.job is not None:
-            _waiting(now.job, shown is not None)
+            again_and_again(partial(_waiting, now.job, shown is not None), now.job)
         if shown is not None and now.result is not None:
             _say(*shown)
     if shown is not None and shown[1].scenario is not None:
@@ -177,13 +180,19 @@ def _remedy(case: Case, result: SimulationResult) -> Containment | None:
 
 def _clock_moved() -> None:
     """The clock stands elsewhere; nothing where it is at its start or its end."""
-    state.move_clock(st.session_state[KEY].at)
+    at = st.session_state[KEY].at
+    _clock().told(at)
+    state.move_clock(at)
+
+
+def _clock() -> Clock:
+    clock: Clock = st.session_state.setdefault("clock", Clock())
+    return clock
 
 
 def _go_to(seconds: float) -> None:
     state.move_clock(seconds)
-    before: Go | None = st.session_state.get("go_to")
-    st.session_state.go_to = Go(seconds, 1 if before is None else before.turn + 1)
+    _clock().move(seconds)
 
 
 def _open_stage(case: Case) -> str | None:
@@ -197,14 +206,12 @@ def _clicked() -> None:
     st.session_state.stage = st.session_state[KEY].stage or None
 
 
-@st.fragment(run_every=0.3)
 def _arriving(job: Job[Scene]) -> None:
     """The page comes again when it is known what some requests did."""
     if job.done.is_set():
         state.again()
 
 
-@st.fragment(run_every=0.3)
 def _waiting(job: Job[SimulationResult], has_results: bool) -> None:
     """Progress of a run that takes longer; the page comes again when it has ended."""
     if job.done.is_set():
@@ -246,8 +253,7 @@ def _picture(
         watched,
         _open_stage(case),
         _clicked,
-        st.session_state.get("go_to"),
-        state.session().chosen.at,
+        _clock().stand(state.session().chosen.at),
         _clock_moved,
     )
     _links(case, written)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from html import escape
 
 import streamlit as st
@@ -20,6 +21,7 @@ from ui.header import case_title
 from ui.jobs import Job, View
 from ui.runs import story_plan, story_runs
 from ui.tables import plain
+from ui.waiting import again_and_again
 from walkthrough.live import WAITING
 from walkthrough.material import run_text
 from walkthrough.story import Number, PlannedStep, RunName, Told, ToldStep, steps, told
@@ -111,7 +113,7 @@ def _step(here: place.Place, case: Case, story: tuple[PlannedStep, ...], number:
         _bar(here, story, number, presenting)
         pending = [one.job for one in views.values() if one.job is not None]
         if pending:
-            _filling(pending)
+            again_and_again(partial(_filling, here, pending), *pending)
 
 
 def _slide(said: ToldStep, of: str, heading: str) -> str:
@@ -163,6 +165,7 @@ def _picture(here: place.Place, case: Case, step: PlannedStep, views: dict[RunNa
         st.markdown(f"**{plain(answer)}** {plain(f'{run_text(case, run)}{clock}')}", width="content")
         if here.values.get("present") != "1":
             _explore(case, run)
+            st.page_link("trust.py", label="How far to believe this", icon=":material/arrow_forward:")
             export_button(case)
     scene(written, result, step.stage, step.at)
     if run.scenario is not None or step.at is not None:
@@ -229,11 +232,10 @@ def _turn_notes() -> None:
     st.session_state[NOTES] = not st.session_state.get(NOTES, False)
 
 
-@st.fragment(run_every=0.3)
-def _filling(pending: list[Job[SimulationResult]]) -> None:
+def _filling(here: place.Place, pending: list[Job[SimulationResult]]) -> None:
     """How far the runs of this step are; the page comes again when one has ended."""
     if any(job.done.is_set() for job in pending):
-        st.rerun()
+        here.again()
     runs = f"{len(pending)} run{'' if len(pending) == 1 else 's'} under way"
     st.progress(min(job.share for job in pending), text=f"Simulating … {runs}; its numbers follow")
 

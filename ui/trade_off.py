@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import count
 from typing import Any, NamedTuple
 
 import streamlit as st
@@ -14,20 +15,20 @@ from simulator.results import SimulationResult
 from simulator.tradeoff import Point, latency_axis, outcome_on_show, standings
 from simulator.tradeoff_report import choices, figure_name, rows
 from ui import state
+from ui.charts import chart
 from ui.jobs import Job, forget
 from ui.pair import MOST, Pair
 from ui.runs import EVERY, every, known
-from ui.tables import plain
-from ui.trade_off_chart import points_chart, points_figure
-from ui.wide_table import wide_table
+from ui.tables import plain, table
+from ui.trade_off_chart import points_figure
 
 STOPPED = "tradeoff:stopped"
 LOOK = 0.7  # seconds between two looks at runs that are under way
 READ = (
-    "Each point is a design of the case, by its number in the table; click it, and it becomes B. Colour and size tell "
-    "the outcome. A square is dominated: another design of the same load is surely better in a figure and surely as "
-    "good in all others that the case judges. A hollow point has no value of the outcome; a triangle at the top has no "
-    "latency: more requests than the percentile allows got no answer."
+    "Each point is a design of the case, by its number in the table; a click, or Enter, makes it B. Colour and size "
+    "tell the outcome. A square is dominated: another design of the same load is surely better in a figure and surely "
+    "as good in all others that the case judges. A hollow point has no value of the outcome; a triangle at the top has "
+    "no latency: more requests than the percentile allows got no answer."
 )
 
 
@@ -55,7 +56,22 @@ def trade_off(case: Case, designs: Every, pair: Pair, a: str, b: str) -> None:
             st.error(plain(view.error), icon=":material/warning:")
     outcome = _outcome(case, pair)
     draw = partial(_under_way, case, designs, keys, found, job, stopped, pair, outcome, (a, b))
-    (draw if job is None else st.fragment(draw, run_every=LOOK))()
+    if job is None:
+        draw()
+    else:
+        _again_and_again(draw, job)
+
+
+def _again_and_again(draw: Callable[[], None], job: Job[Any]) -> None:
+    """As the runs come; the whole page comes anew when all are there, or when a widget in here moved, which is its."""
+    looks = count()
+
+    def look() -> None:
+        if next(looks) and (job.done.is_set() or state.session().moved):  # never at once: the page has just come
+            state.again()
+        draw()
+
+    st.fragment(look, run_every=max(LOOK, job.pace))()
 
 
 def _outcome(case: Case, pair: Pair) -> str | None:
@@ -88,8 +104,6 @@ def _under_way(
     outcome: str | None,
     two: tuple[str, str],
 ) -> None:
-    if job is not None and (job.done.is_set() or state.session().moved):  # a widget in here is of the whole page
-        state.again()
     results = {name: found.get(key) or known(key) for name, key in keys.items()}
     there = {name: one for name, one in results.items() if isinstance(one, SimulationResult)}
     failed = dict(designs.refused) | {name: one for name, one in results.items() if isinstance(one, str)}
@@ -137,7 +151,7 @@ def _shown(
     if any(point.cost is not None for point in points):
         figure = points_figure(case, points, found, labels, numbers, outcome, two)
         said = f"{figure_name(case, axis.name)} against cost of {len(points)} designs; the table below says the same"
-        points_chart(figure, said, lambda name: pair.move(b=name))
+        chart("tradeoff", figure, said, lambda name: pair.move(b=name))
         st.caption(READ)
     else:
         st.info("The case has no prices, so that its designs cannot be put against their cost.", icon=":material/info:")
@@ -151,7 +165,7 @@ def _shown(
     cells = rows(case, points, found, labels, outcome)
     for point, row in zip(points, cells, strict=True):
         row["Design"] = named[point.design]
-    wide_table(cells, "All designs")
+    table(cells, "All designs")
 
 
 def _most(pair: Pair, usual: float) -> float:

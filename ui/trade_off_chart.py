@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
-
-import streamlit as st
 
 from cases.spec import Case
 from simulator.report import milliseconds
 from simulator.results import Interval
 from simulator.tradeoff import Axis, Point, Standing, latency_axis
 from simulator.tradeoff_report import cost_text, figure_name, latency, latency_text, outcome_text, standing_text
-from ui.charts import STATIC, TRANSPARENT, Figure
+from ui.charts import TRANSPARENT, Figure
 
-KEY = "tradeoff"
 HEIGHT = 430
 WIDE = 20.0  # times: from this span on costs are drawn on a log scale
 SMALL, LARGE = 11.0, 26.0  # of a point
 NEAR = 0.06  # of the width and height of all points: closer ones lie on one another
 UP = ("top", "bottom")  # of the numbers, in turn, so that neighbours' differ
-
-# The chart of `ui.charts`, but that it tells which point was clicked.
-_component = st.components.v2.component(
-    "stagecraft_points",
-    html='<div class="chart"></div>',
-    css=".chart { width: 100%; }",
-    js=(STATIC / "chart.js").read_text(encoding="utf-8"),
-    isolate_styles=False,
-)
-
-
-def points_chart(figure: Figure, description: str, clicked: Callable[[str], None]) -> None:
-    """Put it on the page; `clicked` is told the design of a point."""
-
-    def picked() -> None:
-        if name := st.session_state[KEY].picked:
-            clicked(name)
-
-    drawn = json.dumps(figure._asdict(), allow_nan=False)
-    data = {"figure": drawn, "description": description, "height": HEIGHT}
-    _component(key=KEY, data=data, height=HEIGHT, on_picked_change=picked)
 
 
 def points_figure(
@@ -66,6 +41,7 @@ def points_figure(
     scale = _Scale([value for value in values if value is not None])
     called = [f"{_side(point.design, two)}{numbers[point.design]}" for point in priced]
     texts, places = _labels(priced, heights, called)
+    told = [_told(case, point, found[point.design], labels, axis, outcome) for point in priced]
     trace = {
         "type": "scatter",
         "mode": "markers+text",
@@ -77,8 +53,9 @@ def points_figure(
         "customdata": [point.design for point in priced],
         "text": texts,
         "textposition": places,
-        "hovertext": [_hover(case, point, found[point.design], labels, axis, outcome) for point in priced],
+        "hovertext": ["<br>".join(escape(line, quote=False) for line in lines) for lines in told],
         "hovertemplate": "%{hovertext}<extra></extra>",
+        "meta": ["; ".join(lines) for lines in told],  # for a screen reader
         "marker": {
             "symbol": [_symbol(point, late[point.design].value, found, outcome) for point in priced],
             "size": [scale.size(value) for value in values],
@@ -162,21 +139,17 @@ def _errors(intervals: list[Interval]) -> dict[str, Any]:
     return {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1, "width": 3}
 
 
-def _hover(
+def _told(
     case: Case, point: Point, standing: Standing, labels: Mapping[str, str], axis: Axis, outcome: str | None
-) -> str:
-    lines = [
-        f"<b>{escape(labels[point.design])}</b>",
-        f"{escape(figure_name(case, axis.name))} {escape(latency_text(point.result, axis))}",
-        escape(cost_text(point.cost)),
-        *(
-            []
-            if outcome is None
-            else [f"{escape(figure_name(case, outcome))} {escape(outcome_text(point.result, outcome))}"]
-        ),
-        escape(standing_text(case, standing, labels)),
+) -> list[str]:
+    """What is said of a point, line by line."""
+    return [
+        labels[point.design],
+        f"{figure_name(case, axis.name)} {latency_text(point.result, axis)}",
+        cost_text(point.cost),
+        *([] if outcome is None else [f"{figure_name(case, outcome)} {outcome_text(point.result, outcome)}"]),
+        standing_text(case, standing, labels),
     ]
-    return "<br>".join(lines)
 
 
 def _bar(case: Case, points: Sequence[Point], outcome: str) -> dict[str, Any]:
@@ -200,7 +173,7 @@ def _layout(case: Case, axis: Axis, costs: Sequence[float]) -> dict[str, Any]:
     log = bool(costs) and min(costs) > 0 and max(costs) / min(costs) > WIDE
     return {
         "height": HEIGHT,
-        "margin": {"l": 58, "r": 16, "t": 74, "b": 46},
+        "margin": {"l": 70, "r": 16, "t": 74, "b": 46},
         "hovermode": "closest",
         "clickmode": "event",
         "xaxis": {"title": {"text": "cost, $/hour"}, "zeroline": False, "type": "log" if log else "linear"},

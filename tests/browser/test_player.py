@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from cases import files
 from simulator.plan import plan
-from simulator.report import percent
+from simulator.report import label_of, load_word, percent
 from simulator.results import SimulationResult
 from simulator.run import simulate
 from simulator.workload import SECOND
@@ -138,6 +138,35 @@ def test_the_screen_tells_the_truth(visit: Visit, spike: SimulationResult) -> No
     assert waited > 1_000, "something happened in between"
 
 
+def test_the_lanes_tell_each_stage_over_time(visit: Visit, spike: SimulationResult) -> None:
+    """As high as it is busy, in the colour of the word for that, and its queue against the longest of all."""
+    visitor = visit()
+    page = visitor.open(BROKEN)
+    timeline, case = spike.timeline, files.load(files.catalog()[files.FIRST])
+    assert timeline is not None
+    lanes = page.locator(".time .lane")
+    assert lanes.locator("text").all_text_contents() == [label_of(case, name) for name in timeline.names]
+    longest = timeline.waiting.max()
+    for s in range(len(timeline.names)):
+        lane = lanes.nth(s)
+        tall = float(lane.locator(".track").get_attribute("height") or 0)
+        foot = float(lane.locator(".track").get_attribute("y") or 0) + tall
+        filled: dict[str, list[float]] = {}
+        for word in ("ok", "busy", "hot", "saturated"):
+            if lane.locator(f".load.{word}").count():
+                drawn = lane.locator(f".load.{word}").get_attribute("d") or ""
+                filled[word] = [(foot - float(y)) / tall for y in re.findall(r"V([\d.]+)H", drawn)]
+        busy = timeline.stages["utilisation"][:, s]
+        words = {word: [u for u in busy if load_word(u) == word and u > 0] for word in filled}
+        assert sum(map(len, words.values())) == len([u for u in busy if u > 0])
+        for word, heights in filled.items():
+            assert heights == pytest.approx([min(u, 1) for u in words[word]], abs=0.01)
+        if timeline.waiting[:, s].any():
+            points = re.findall(r"[ML][\d.]+,([\d.]+)", lane.locator(".waits").get_attribute("d") or "")
+            queue = [(foot - float(y)) / tall * longest for y in points[1:]]
+            assert queue == pytest.approx(timeline.waiting[:, s].tolist(), abs=0.01 * longest)
+
+
 def test_keys_and_the_chart_move_the_clock(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open(BROKEN)
@@ -258,12 +287,12 @@ def test_dots_lie_on_their_lines(visit: Visit) -> None:
 
 
 def test_the_clock_tells_where_it_stands_and_follows_the_page(visit: Visit) -> None:
-    """Once it stands; an answer to an older move does not move it back."""
+    """Once it stands; an answer to an older move has no new wish, so it does not move it back."""
     visitor = visit()
     page = visitor.open(BROKEN)
     diagram = page.locator(".diagram")
     diagram.evaluate(
-        "e => { const p = e.player; p.said = []; p.data.watch.tells = true; "
+        "e => { const p = e.player; p.said = []; "
         "p.component = { ...p.component, setStateValue: (name, value) => p.said.push([name, value]) }; }"
     )
     slider = page.get_by_role("slider", name="Simulated time")
@@ -271,11 +300,9 @@ def test_the_clock_tells_where_it_stands_and_follows_the_page(visit: Visit) -> N
         slider.press("ArrowRight")
     page.wait_for_timeout(500)
     assert diagram.evaluate("e => e.player.said.at(-1)") == ["at", 3]
-    diagram.evaluate("e => e.player.follow(2)")
+    diagram.evaluate("e => e.player.go({ ...e.player.data.watch.go })")
     assert clock(page) == 3, "that is older"
-    diagram.evaluate("e => e.player.follow(3)")
-    assert clock(page) == 3
-    diagram.evaluate("e => e.player.follow(1)")
+    diagram.evaluate("e => e.player.go({ to: 1, turn: e.player.turn + 1 })")
     assert clock(page) == 1, "the browser's Back"
 
 

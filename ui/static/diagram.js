@@ -3,6 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const BELOW = 66, LEAST_WIDTH = 104, MOST_WIDTH = 190, GAP_ALONG = 26, WIDE_GAP = 36, GAP_ACROSS = 16, MARGIN = 6;
 const LANE = 12, LINE = 14, MOST_TAG_LINES = 2, LEAST_SMALL = 92, STACK = 4;
+const LETTER = 6.3; // pixels of a letter of the numbers in a box, about
 
 function make(tag, attributes, parent, text) {
   const node = document.createElementNS(SVG, tag);
@@ -184,7 +185,9 @@ function fill(box, now) {
   const { g, n, w, h, left } = box;
   g.setAttribute("class", [now.word, n.optional ? "optional" : "", n.lit ? "lit" : ""].filter(Boolean).join(" "));
   box.load.textContent = now.load;
-  box.queue.textContent = now.queue;
+  // In a narrow box the words make room for the numbers; the drawing says them where it is spoken.
+  const narrow = (now.queue + now.fleet).length * LETTER > w - 2 * left - LETTER;
+  box.queue.textContent = narrow ? now.queue.replace("queue", "q") : now.queue;
   box.fleet.textContent = now.fleet;
   const lines = tagLines(now.tags, box.letters);
   box.tags.forEach((text, i) => (text.textContent = lines[i] ?? ""));

@@ -31,15 +31,14 @@ class Player {
 
   // New data: in place, and the clock goes on from where it stands.
   take(component) {
-    const { data } = component, fresh = !this.data;
+    const fresh = !this.data, data = this.unpacked(component.data);
     this.component = component;
     if (fresh || data.case !== this.data.case) {
       this.playing = false;
-      this.clock = (data.watch?.at ?? 0) * TICKS;
-      this.at = data.watch?.at;
+      this.clock = 0;
       this.speed = data.watch?.speeds[data.watch.speed];
       this.chosen = data.chosen;
-      this.asked = this.told = undefined;
+      this.asked = undefined;
     }
     const same = !fresh && JSON.stringify(data.nodes) === JSON.stringify(this.data.nodes) && JSON.stringify(data.lines) === JSON.stringify(this.data.lines) && !data.watch === !this.data.watch;
     this.data = data;
@@ -52,34 +51,39 @@ class Player {
     this.bar.hidden = this.bench.hidden = !data.watch;
     if (same && this.drawn) this.refresh();
     else this.build();
-    this.follow(data.watch?.at);
-    const go = data.watch?.go;
-    if (go && go.turn !== this.turn && !fresh) {
-      this.playing = false;
-      this.seek(go.to * TICKS);
-      this.say();
-    }
-    this.turn = go?.turn;
+    this.go(data.watch?.go);
   }
 
-  // The page may move the clock (the browser's Back did), but not by an answer to what it was told before.
-  follow(at) {
-    if (at === this.told) this.told = undefined;
-    else if (this.told === undefined && at !== this.at) {
-      this.playing = false;
-      this.seek((at ?? 0) * TICKS);
+  // What is large comes as text, so that what has not changed need not be read again.
+  unpacked(data) {
+    if (!data.watch) return data;
+    const watch = { ...data.watch }, known = this.texts ?? {};
+    this.texts = {};
+    for (const part of ["frames", "ghost", "scene"]) {
+      const text = watch[part];
+      if (text) this.texts[text] = watch[part] = known[text] ?? JSON.parse(text);
     }
-    this.at = at;
+    return { ...data, watch };
+  }
+
+  // The page moves the clock: a link did, or the browser's Back, or a button. Each wish counts once.
+  go(wish) {
+    if (!wish || wish.turn === this.turn) return;
+    this.turn = wish.turn;
+    this.playing = false;
+    this.at = wish.to || null;
+    this.seek(wish.to * TICKS);
+    this.say();
   }
 
   // Where the clock stands, once it stands.
   tell() {
-    if (!this.data.watch?.tells || this.playing) return;
+    if (!this.data.watch?.go || this.playing) return;
     clearTimeout(this.telling);
     this.telling = setTimeout(() => {
       const at = this.resting ? null : Number((this.clock / TICKS).toPrecision(4));
-      if (at === (this.at ?? null) && this.told === undefined) return;
-      this.told = at;
+      if (at === this.at) return;
+      this.at = at;
       this.component.setStateValue("at", at);
     }, 300);
   }

@@ -60,7 +60,7 @@ class TimeLine {
 
   y(latency) {
     const share = Math.log(latency / this.low) / Math.log(this.high / this.low);
-    return TALL - PLOT.bottom - Math.max(0, Math.min(share, 1)) * (TALL - PLOT.top - PLOT.bottom);
+    return this.floor - Math.max(0, Math.min(share, 1)) * (this.floor - this.top);
   }
 
   build(watch) {
@@ -70,21 +70,29 @@ class TimeLine {
     const known = [...PERCENTILES.flatMap((name) => frames.percentiles[name]), ...(ghost?.percentiles.p99 ?? []), objective && objective.at * 1000].filter((v) => v > 0);
     this.low = Math.min(...known, 1e12) / 1.15;
     this.high = Math.max(...known, 1) * 1.15;
+    // What happens, as long as it lasts, with its words above.
+    const right = this.width - PLOT.right, font = `11px ${getComputedStyle(this.area).fontFamily}`;
+    const words = inRows(frames.marks.map(({ begin, label }) => ({ at: this.x(begin), text: label })), PLOT.left, right, font);
+    const more = Math.max(0, ...words.map(({ row, lines }) => row + lines.length - 1)) * LINE, floor = TALL + more - PLOT.bottom;
+    Object.assign(this, { top: PLOT.top + more, floor });
+    const lanes = new Lanes(this, watch, this.player.data.nodes), bottom = TALL + more + lanes.height;
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("class", "time");
-    svg.setAttribute("viewBox", `0 0 ${this.width} ${TALL}`);
-    svg.setAttribute("height", TALL);
+    svg.setAttribute("viewBox", `0 0 ${this.width} ${bottom}`);
+    svg.setAttribute("height", bottom);
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", watch.told);
-    const right = this.width - PLOT.right, floor = TALL - PLOT.bottom;
-    for (const mark of frames.marks) this.band(svg, mark, floor);
+    for (const mark of frames.marks) this.band(svg, mark);
+    for (const { lines, x, row } of words) {
+      lines.forEach((line, i) => make("text", { x, y: 12 + (row + i) * LINE, "font-size": 11 }, svg, line));
+    }
     for (const value of this.ticksY()) {
       make("line", { class: "grid", x1: PLOT.left, x2: right, y1: this.y(value), y2: this.y(value) }, svg);
       make("text", { x: PLOT.left - 6, y: this.y(value) + 4, "text-anchor": "end", "font-size": 11 }, svg, latency(value));
     }
     for (const ticks of this.ticksX(end)) {
       const text = `${Number((ticks / TICKS).toFixed(2)).toLocaleString("en")} s`;
-      make("text", { x: this.x(ticks), y: TALL - 6, "text-anchor": ticks ? "middle" : "start", "font-size": 11 }, svg, text);
+      make("text", { x: this.x(ticks), y: floor + PLOT.bottom - 6, "text-anchor": ticks ? "middle" : "start", "font-size": 11 }, svg, text);
     }
     if (ghost) make("path", { class: "was", d: this.path(ghost.ends, ghost.percentiles.p99) }, svg);
     if (objective) {
@@ -92,7 +100,8 @@ class TimeLine {
       make("text", { x: right, y: this.y(objective.at * 1000) - 4, "text-anchor": "end", "font-size": 11 }, svg, objective.label);
     }
     for (const name of PERCENTILES) make("path", { class: name, d: this.path(frames.ends, frames.percentiles[name]) }, svg);
-    this.cursor = make("line", { class: "cursor", y1: PLOT.top - 4, y2: floor }, svg);
+    lanes.draw(svg, TALL + more, right);
+    this.cursor = make("line", { class: "cursor", y1: this.top - 4, y2: bottom }, svg);
     this.area.replaceChildren(svg);
     this.range.max = end;
     Object.assign(this.range.style, { marginLeft: `${PLOT.left - 8}px`, width: `${right - PLOT.left + 16}px` });
@@ -104,13 +113,9 @@ class TimeLine {
     this.speed.value = String(this.player.speed);
   }
 
-  // What happens, as long as it lasts, with its words above; each in a line of its own where they would run into another.
-  band(svg, { label, begin, end }, floor) {
+  band(svg, { begin, end }) {
     const from = this.x(begin), to = Math.max(this.x(end), from + 2);
-    make("rect", { class: "band", x: from, y: PLOT.top - 4, width: to - from, height: floor - PLOT.top + 4 }, svg);
-    const letters = Math.floor((this.width - PLOT.right - 4) / 6), words = label.length > letters ? label.slice(0, letters - 1) + "…" : label;
-    const room = this.width - PLOT.right - from > words.length * 6;
-    make("text", { x: room ? from : this.width - PLOT.right, y: 12, "text-anchor": room ? "start" : "end", "font-size": 11 }, svg, words);
+    make("rect", { class: "band", x: from, y: this.top - 4, width: to - from, height: this.floor - this.top + 4 }, svg);
   }
 
   path(ends, values) {
