@@ -13,6 +13,7 @@ from typing import Any
 
 from cases import outcomes
 from cases.errors import RunError
+from simulator.points import change_text
 from simulator.report import milliseconds, recovery_text
 from simulator.results import CONFIDENCE, Interval, Recovery, SimulationResult
 
@@ -48,10 +49,10 @@ class Difference:
         if low is None or high is None:
             return f"{self.name}: {a} and {b}; one replication gives no interval"
         if not self.decided:
-            ends = _from_to(self.text(low), self.text(high))
+            ends = _from_to(self.change(low), self.change(high))
             return f"{self.name}: a tie within the noise, {a} and {b}, {self._sure} of the difference {ends}"
-        near, far = (self.text(end) for end in sorted((abs(low), abs(high))))
-        size = f"by {self.text(abs(value))}, {self._sure} {_from_to(near, far)}"
+        near, far = (self.change(end) for end in sorted((abs(low), abs(high))))
+        size = f"by {self.change(abs(value))}, {self._sure} {_from_to(near, far)}"
         if self.unit is not None:
             return f"{second} has {'more' if value > 0 else 'less'} {self.name} {size}"
         if self.name == "availability":
@@ -68,8 +69,14 @@ class Difference:
         return found if self.unit is None else {"unit": self.unit} | found
 
     def signed(self, value: float) -> str:
-        """A difference: '+31 ms', '-0.2 %'."""
-        return f"{'-' if value < 0 else '+' if value else ''}{self.text(abs(value))}"
+        """A difference: '+31 ms', '-0.2 points'."""
+        return f"{'-' if value < 0 else '+' if value else ''}{self.change(abs(value))}"
+
+    def change(self, value: float) -> str:
+        """A difference without its sign, or with a minus: '31 ms', '0.2 points'."""
+        if self.name == "availability":
+            return change_text(value * 100, "%")
+        return self.text(value) if self.unit is None else change_text(value, self.unit)
 
     def text(self, value: float | None) -> str:
         """A figure with its unit: '31 ms', '99.9 %'."""

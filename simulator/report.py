@@ -11,6 +11,7 @@ from cases.design import changed
 from cases.errors import DesignError
 from cases.scenarios import scenarios
 from cases.spec import Case, Stage
+from simulator.points import change_text
 from simulator.results import Interval, ObjectiveResult, Recovery, SimulationResult, StageResult
 from simulator.timeline import ENDS, MILLISECOND, Timeline
 
@@ -249,7 +250,7 @@ def headline_figures(result: SimulationResult, baseline: SimulationResult) -> li
     points = (answered - before) * 100
     shown = f"{answered * 100:.2f} %" if answered > 0.99 and answered < 1 else percent(answered)
     figures.append(
-        Figure("Answered", shown, _signed(points, lambda p: f"{p:.3g} points"), points > 0 if points else None)
+        Figure("Answered", shown, _signed(points, lambda p: change_text(p, "%")), points > 0 if points else None)
     )
     figures += [_judged(one, baseline) for one in result.objectives if one.unit is not None]
     if result.cost_usd_per_hour is not None and baseline.cost_usd_per_hour is not None:
@@ -276,7 +277,7 @@ def _judged(objective: ObjectiveResult, baseline: SimulationResult) -> Figure:
     return Figure(
         label,
         outcomes.with_unit(now, unit),
-        _signed(now - then, lambda change: outcomes.with_unit(change, unit)),
+        _signed(now - then, lambda change: change_text(change, unit)),
         better,
     )
 

@@ -9,7 +9,7 @@ import streamlit as st
 from cases.spec import Case
 from simulator.compare import Comparison
 from simulator.compare_report import SAME, TIE, Row, Whisker, compared_rows
-from ui.wide_table import wide_table
+from ui.tables import table
 
 REACH = 45  # per cent of a whisker's width, to either side of its middle
 READ = (
@@ -24,7 +24,7 @@ def differences(case: Case, comparison: Comparison) -> None:
     st.html(f'<ul class="differences">{"".join(_line(row) for row in rows)}</ul>')
     st.caption(READ)
     with st.expander("The differences as a table"):
-        wide_table([row.cells() for row in rows], "Differences")
+        table([row.cells() for row in rows], "Differences")
         st.caption(
             f"{comparison.replications} replications of both on the same luck, seed {comparison.seed}; "
             f"{comparison.confidence * 100:g} % intervals of the paired differences; "

@@ -127,7 +127,7 @@ def _show(answer: Answer) -> None:
         chart("power", power_figure(answer.curve, each, wanted), f"Power by the size of an arm; planned are {each:,}.")
     if answer.claims:
         st.header("What it takes to say", anchor=False)
-        table(claim_rows(answer))
+        table(claim_rows(answer), "What it takes to say")
     st.header("Working", anchor=False)
     st.markdown("\n".join(f"- {plain(line)}" for line in answer.working))
     st.header("Assumed", anchor=False)
@@ -135,7 +135,7 @@ def _show(answer: Answer) -> None:
     if answer.grid:
         st.header("If rate and lift are not known", anchor=False)
         st.markdown(GRID_TEACHES)
-        table(grid_rows(answer))
+        table(grid_rows(answer), "If rate and lift are not known")
 
 
 def _text(entry: Entry, of: str = "") -> str | None:

@@ -83,5 +83,5 @@ def _answer(case: Case, found: Found) -> None:
             help=plain(f"Sets {found.path}"),
         )
     with st.expander("What was tried"):
-        table(step_rows(found))
+        table(step_rows(found), "What was tried")
         st.caption(plain(luck_text(found)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from html import escape
-from pathlib import Path
 
 import streamlit as st
 
@@ -15,15 +14,15 @@ from cases.spec import Case
 from ui import state
 from ui.copy_link import copy_link
 from ui.entries import cases
+from ui.style import style
 from ui.tables import plain
 
-STYLE = Path(__file__).parent / "static" / "header.css"
 NOTHING = "(nothing)"  # no scenario can be called so
 
 
 def header(baseline: Case, happens: bool = False) -> None:
     """The choice of case and design, the question, and what was wrong with the link. `happens`: of scenario, too."""
-    st.html(STYLE)
+    style("header.css")
     title, design, scenario = st.columns([4, 2.6, 2.6], vertical_alignment="bottom")
     with title:
         case_title(baseline, state.session().page, state.choose_case)

@@ -115,4 +115,5 @@ def what_changed(case: Case, baseline: Case) -> None:
         words, button = st.columns([5, 1], vertical_alignment="center", gap="small")
         words.text(f"{path}\n{before} → {text}")
         if path in dict(chosen.changes):
-            button.button(":material/undo:", key=f"undo:{path}", help=f"Undo {path}", on_click=state.undo, args=(path,))
+            name, act = plain(f"Undo {path}"), state.undo
+            button.button(name, icon=":material/undo:", key=f"undo:{path}", help=name, on_click=act, args=(path,))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from html import escape
-from pathlib import Path
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -18,16 +17,16 @@ from cases.spec import Case
 from cases.what_if import FACTOR, Condition, Off, condition, names, one_off
 from ui import state
 from ui.header import header
+from ui.style import style
 from ui.tables import plain, table
 
-STYLE = Path(__file__).parent / "static" / "numbers.css"
 HERE, ALL = "in this case", "all"
 
 
 def page() -> None:
     """The table, then what follows if one of the case's numbers is off."""
     state.begin("numbers")
-    st.html(STYLE)
+    style("numbers.css")
     baseline = state.baseline()
     header(baseline)
     try:
@@ -151,10 +150,10 @@ def _rows(case: Case, found: Off) -> None:
     claims = [judged_row(case, one) for one in found.claims]
     if claims:
         st.markdown("**What the sources say**")
-        table([_cells(row) | {"Tips over at": row.flips_at or "–"} for row in claims])
+        table([_cells(row) | {"Tips over at": row.flips_at or "–"} for row in claims], "What the sources say")
         st.caption("Tips over at: so many times this number, and the claim holds no more; or holds, where it did not.")
     st.markdown("**Estimates**")
-    table([_cells(moved_row(case, one)) for one in found.estimates])
+    table([_cells(moved_row(case, one)) for one in found.estimates], "Estimates")
 
 
 def _cells(row: Row) -> dict[str, str]:

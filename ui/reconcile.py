@@ -81,7 +81,7 @@ def _witnesses(case: Case, found: Reconciliation, key: str, stale: bool) -> None
     st.header("The request from end to end", anchor=False)
     whole = [one.row() for one in found.whole]
     reasons = [row.pop("Why") for row in whole]
-    table(whole)
+    table(whole, "The request from end to end")
     for why in reasons:
         st.markdown(plain(why))
     st.header("How many each stage needs", anchor=False)
@@ -91,7 +91,7 @@ def _witnesses(case: Case, found: Reconciliation, key: str, stale: bool) -> None
     if not rows:
         st.caption(NOBODY)
         return
-    table(rows)
+    table(rows, "How many each stage needs")
     _reasons(case, found)
     if not searched:
         st.button(

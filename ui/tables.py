@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import streamlit as st
 
 from cases.spec import Case
@@ -30,10 +32,10 @@ def ends(result: SimulationResult) -> str:
 
 def latencies(case: Case, result: SimulationResult) -> None:
     """Percentiles and objectives, then by class."""
-    table(figure_rows(result))
+    table(figure_rows(result), "Latencies and objectives")
     if result.classes:
         st.markdown("**By class of request**")
-        table(class_rows(case, result))
+        table(class_rows(case, result), "Classes of requests")
     if legend := few_legend(result):
         st.caption(plain(legend))
 
@@ -46,7 +48,7 @@ def meaning(case: Case, result: SimulationResult, baseline: Case, reference: Sim
         differs = reference is not None and reference.key != result.key
         before = _meaning(baseline, reference, less) if reference is not None and differs else {}
         st.markdown("**What it means**")
-        table([row | _as_written(before, name) for name, row in rows.items()])
+        table([row | _as_written(before, name) for name, row in rows.items()], "What it means")
 
 
 def _as_written(before: dict[str, dict[str, str]], name: str) -> dict[str, str]:
@@ -65,14 +67,21 @@ def _meaning(case: Case, result: SimulationResult, quality: bool) -> dict[str, d
 
 def stages(case: Case, result: SimulationResult) -> None:
     """All stages, and which run this is."""
-    table(stage_rows(case, result))
+    table(stage_rows(case, result), "Stages")
     st.caption(f"{result.replications} replications, seed {result.seed}, {result.engine} plane, result {result.key}")
 
 
-def table(rows: list[dict[str, str]]) -> None:
-    """A table of texts; in narrow windows it is the table that scrolls."""
-    with st.container(key=f"table:{'/'.join(rows[0])}"):
-        st.table([{plain(name): plain(text) for name, text in row.items()} for row in rows], hide_index=True)
+def table(rows: list[dict[str, str]], name: str) -> None:
+    """Texts under the keys of the first row; `name` is what a screen reader calls it.
+
+    It may be wider than the window: then it scrolls within itself, by keyboard, too.
+    """
+    head = "".join(f'<th scope="col">{escape(column)}</th>' for column in rows[0])
+    body = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row.values())}</tr>" for row in rows)
+    st.html(
+        f'<div class="wide" role="region" aria-label="{escape(name)}" tabindex="0">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 def plain(text: str) -> str:

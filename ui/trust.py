@@ -24,7 +24,7 @@ def page() -> None:
     else:
         _rows(found)
     st.markdown("Made by the command; run it yourself (some ten minutes on two cores, without `--full` about one):")
-    st.code(COMMAND, language=None)
+    st.code(COMMAND, language=None, wrap_lines=True)
     st.header("Where not to believe it", anchor=False)
     st.markdown(LIMITS)
     state.end()
@@ -40,7 +40,7 @@ def _rows(found: Accuracy) -> None:
     chosen = st.segmented_control(
         "Rows", [ALL, *there], format_func=lambda kind: KINDS.get(kind, kind), default=there[0], key="trust:rows"
     )
-    table([cells(row) for row in found.rows if chosen in (None, ALL, row["by"])])
+    table([cells(row) for row in found.rows if chosen in (None, ALL, row["by"])], "Accuracy")
 
 
 page()

@@ -71,9 +71,10 @@ def _answer(case: Case, found: Why) -> None:
         st.caption("Too few requests got an answer for a p99 that 10 % more of a stage could change.")
     else:
         st.markdown("What 10 % more of each stage would change, on the same luck:")
-        table([_gain(case, gain) for gain in found.more])
+        table([_gain(case, gain) for gain in found.more], "10 % more of each stage")
     with st.expander("The shares as a table"):
-        table([{"Stage": labels[s], "Time": WORDS[kind], "Share": percent(share)} for s, kind, share in parts])
+        rows = [{"Stage": labels[s], "Time": WORDS[kind], "Share": percent(share)} for s, kind, share in parts]
+        table(rows, "Shares of the time of the slowest")
         st.caption("Parts below half a percent are left out.")
 
 

@@ -106,8 +106,7 @@ def test_in_a_browser(visit: Callable[..., Visitor]) -> None:
     other.until("location.pathname === '/estimate'")
     other.settled()
     assert other.page.locator("[data-testid=stAlert]").filter(has_text="of the link").count() == 0
-    other.page.get_by_text("More", exact=True).click()
-    other.page.get_by_text("Check a number", exact=True).click()
+    other.page.get_by_role("link", name="Check a number", exact=True).click()
     expect(other.page.locator(".card")).to_have_count(2)
     other.page.get_by_role("button", name="4 PB of training data?").click()
     expect(other.page.locator(".card")).to_have_count(1)

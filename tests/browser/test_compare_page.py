@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -181,27 +181,38 @@ def test_choices_go_into_the_address(catalogue: Callable[..., None]) -> None:
 # -- runs that take their time ----------------------------------------------------------------------------------------
 
 
-def test_they_come_one_by_one_and_can_be_given_up(
-    catalogue: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing waits for them; what was given up goes on when it is asked to."""
-    going = threading.Event()
-    going.set()
+@pytest.fixture
+def going(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """While it is set, the runs of all designs do not end; those of the two that are compared take no time."""
+    on = threading.Event()
+    on.set()
 
     def slow(planned: Plan, progress: Progress, workers: int | None = None) -> SimulationResult:
-        while workers == 1 and going.is_set():  # of all designs; the two that are compared take no time
+        while workers == 1 and on.is_set():
             time.sleep(0.01)
             progress(0.5)
         return simulate(planned)
 
     monkeypatch.setattr(runs, "simulate", slow)
-    catalogue(DESIGNS.replace("130", "135"), ", price: $3/hour")  # nobody has run these
+    yield on
+    on.clear()
+
+
+def under_way(catalogue: Callable[..., None], load: str) -> AppTest:
+    """The page of designs that nobody has run yet, as soon as the two are there."""
+    catalogue(DESIGNS.replace("130", load), ", price: $3/hour")
     page = AppTest.from_file(str(MAIN), default_timeout=60).run().switch_page("compare.py")
     page.query_params["case"] = files.FIRST
     for _ in range(20):
         page.run()
         if "What differs" in [one.value for one in page.header]:
-            break
+            return page
+    raise AssertionError("the two are not compared")
+
+
+def test_they_come_one_by_one_and_can_be_given_up(catalogue: Callable[..., None], going: threading.Event) -> None:
+    """Nothing waits for them; what was given up goes on when it is asked to."""
+    page = under_way(catalogue, "135")
     assert "B looks good and is not" in said(page)
     assert [one.proto.text for one in page.get("progress")] == [
         "Simulating all designs … 2 of 5; each is shown as it comes"
@@ -213,6 +224,25 @@ def test_they_come_one_by_one_and_can_be_given_up(
     going.clear()
     again.click()
     assert "4 Nobody waits (B)" in said(settled(page.run()))
+
+
+def test_a_choice_meanwhile_is_one_run_of_the_page(
+    catalogue: Callable[..., None], going: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page does not come again and again for as long as the runs last."""
+    page = under_way(catalogue, "136")
+    began: list[str] = []
+    begin = pair.begin
+
+    def counted(name: str) -> pair.Pair:
+        began.append(name)
+        return begin(name)
+
+    monkeypatch.setattr(pair, "begin", counted)
+    next(box for box in page.selectbox if box.label == "A").select("narrow")
+    page.run()
+    assert page.get("progress")
+    assert len(began) <= 2
 
 
 # -- in a browser -----------------------------------------------------------------------------------------------------

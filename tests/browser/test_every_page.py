@@ -88,6 +88,7 @@ def _wrong(visitor: Visitor, page: Page, name: str) -> Iterator[tuple[str, objec
         yield f"small texts on {of}", [size for size in sizes if size < SMALLEST]
         if width == 390:
             page.screenshot(path=ARTIFACTS / f"{name}_390_dark.png")
+            yield "in dark colours on a phone", impaired(page)
     yield "asked elsewhere", visitor.outside
     yield "complaints", visitor.complaints
     yield "exceptions", page.locator('[data-testid="stException"]').all_inner_texts()

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from cases import files, number_report
 from cases.numbers import table
 from tests.browser.conftest import Visitor
+from tests.browser.tables import tables
 from ui import accuracy
 
 Visit = Callable[..., Visitor]
@@ -84,15 +85,15 @@ def test_all_and_search(page: AppTest) -> None:
 
 
 def test_what_if_it_is_off(page: AppTest) -> None:
-    claims, estimates = (one.value for one in page.table)
-    assert [text.replace("\\", "") for text in estimates.iloc[0]] == [
+    claims, estimates = tables(page)
+    assert list(estimates[0].values()) == [
         "Cost",
         "$42,000/month",
         "$126,000/month",
         "$14,000/month",
     ]
-    assert list(claims["As it is"]) == ["rounded"]
-    assert [text.replace("\\", "") for text in claims.iloc[0]][2:] == [
+    assert [row["As it is"] for row in claims] == ["rounded"]
+    assert list(claims[0].values())[2:] == [
         "too low",
         "too high",
         "1.429 times",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.browser.tables import tables
 from ui import accuracy
 
 PAGE = Path(accuracy.__file__).parent / "trust.py"
@@ -33,14 +34,14 @@ def _write(rows: object) -> None:
 
 
 def _ids(page: AppTest) -> list[str]:
-    return [row.replace("\\", "") for row in page.table[0].value["Id"]]
+    return [row["Id"] for row in tables(page)[0]]
 
 
 def test_without_a_table_it_says_so(page: AppTest) -> None:
     page.run()
     assert not page.exception
     assert "has not been made" in page.info[0].value
-    assert not page.table
+    assert not tables(page)
     assert page.code[0].value == accuracy.COMMAND
 
 
@@ -60,11 +61,12 @@ def test_rows_are_shown_with_their_results_and_filtered(page: AppTest) -> None:
     assert "1 of 3 simulated rows pass, 1 fail, 1 were not run" in said
     assert "run quickly" in said
     assert _ids(page) == ["MM1", "MM2", "BAD"]
-    assert list(page.table[0].value["Result"]) == ["passed", "not run in this mode", "FAILED"]
-    assert page.table[0].value["Ours"][0].replace("\\", "") == "9.024 (8.9 to 9.1)"
+    rows = tables(page)[0]
+    assert [row["Result"] for row in rows] == ["passed", "not run in this mode", "FAILED"]
+    assert rows[0]["Ours"] == "9.024 (8.9 to 9.1)"
     page.segmented_control[0].set_value("not_offered").run()
     assert _ids(page) == ["VAC"]
-    assert "nobody pauses" in page.table[0].value["Result"][0]
+    assert "nobody pauses" in tables(page)[0][0]["Result"]
     page.segmented_control[0].set_value("All").run()
     assert len(_ids(page)) == len(ROWS)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from cases.errors import RunError
 from cases.spec import Case
 from simulator.__main__ import cli
 from simulator.compare import Comparison, Difference
+from simulator.compare_report import compared_rows
 from simulator.plan import plan
 from simulator.results import Interval, SimulationResult
 from simulator.run import simulate
@@ -149,3 +151,23 @@ def test_the_command() -> None:
     wrong = CliRunner().invoke(cli, ["compare", "youtube_recommendations", "--a", "baseline", "--b", "fewer_ranker"])
     assert wrong.exit_code == 1
     assert "did you mean 'fewer_rankers'" in wrong.stderr
+
+
+def test_shares_differ_by_points() -> None:
+    """99 % against 98 % is a point, and one per cent of nothing."""
+    fewer = Difference("availability", 0.99, 0.98, Interval(-0.01, -0.0125, -0.0075))
+    assert fewer.sentence("b") == "b answers fewer requests, by 1 point, 95 % interval 0.75 to 1.25 points"
+    assert fewer.signed(-0.01) == "-1 point"
+    tie = Difference("availability", 0.99, 0.991, Interval(0.001, -0.001, 0.003))
+    assert tie.sentence("b") == (
+        "availability: a tie within the noise, 99 % and 99.1 %, 95 % interval of the difference -0.1 to 0.3 points"
+    )
+    held = Difference("Frauds held", 72.6, 65.5, Interval(-7.1, -7.3, -6.9), "%")
+    assert held.sentence("b") == "b has less Frauds held by 7.1 points, 95 % interval 6.9 to 7.3 points"
+    assert held.text(held.a) == "72.6 %"
+    same = Comparison.of("a", "b", result(case()), result(case()))
+    rows = compared_rows(case(), replace(same, differences=(fewer,), outcomes={"held": held}))
+    assert [(one.a, one.difference, one.interval) for one in rows] == [
+        ("99 %", "-1 point", "-1.25 points to -0.75 points"),
+        ("72.6 %", "-7.1 points", "-7.3 points to -6.9 points"),
+    ]

@@ -98,6 +98,7 @@ def test_it_is_shown_as_the_others_are(lossy: Case) -> None:
     assert figures["Money lost"].difference.startswith("-$3")
     assert figures["Money lost"].better is True
     assert figures["Share answered"].better is True
+    assert figures["Share answered"].difference.endswith(" points")
     assert headline_figures(run, run)[3].better is None
 
 
