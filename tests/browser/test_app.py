@@ -14,6 +14,7 @@ from tests.browser.conftest import ARTIFACTS, Visitor
 Visit = Callable[..., Visitor]
 
 
+@pytest.mark.long
 def test_the_first_view_answers(visit: Visit) -> None:
     visitor = visit(1280, 720)
     page = visitor.open()
@@ -40,6 +41,7 @@ def test_a_knob_moves_p99_the_picture_and_the_address(visit: Visit) -> None:
     assert "Misses" in visitor.verdict()
 
 
+@pytest.mark.long
 def test_a_link_reproduces_the_page_and_back_undoes(visit: Visit) -> None:
     visitor = visit()
     visitor.open()
@@ -63,6 +65,7 @@ def test_a_link_reproduces_the_page_and_back_undoes(visit: Visit) -> None:
     assert visitor.verdict() == first
 
 
+@pytest.mark.long
 def test_defaults_are_not_in_the_address_and_reset_returns(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("/?design=rank_everything")
@@ -86,6 +89,7 @@ def test_what_changed_can_be_undone(visit: Visit) -> None:
     expect(board).to_contain_text("500 videos → 400 videos")
 
 
+@pytest.mark.long
 def test_a_damaged_link_is_explained_and_the_rest_works(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("/?stages.ranking.replicas=0")
@@ -98,6 +102,7 @@ def test_a_damaged_link_is_explained_and_the_rest_works(visit: Visit) -> None:
     assert "Holds" in visitor.verdict()
 
 
+@pytest.mark.long
 def test_a_long_run_does_not_freeze_the_page_and_the_last_move_wins(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open()
@@ -126,6 +131,7 @@ def test_an_overloaded_design_ends_and_says_what_it_needs(visit: Visit) -> None:
     assert "Application server needs" in visitor.verdict()
 
 
+@pytest.mark.long
 def test_sessions_are_apart(visit: Visit) -> None:
     one, two = visit(), visit()
     one.open()
@@ -139,6 +145,7 @@ def test_sessions_are_apart(visit: Visit) -> None:
     assert "Holds" in two.verdict()
 
 
+@pytest.mark.long
 def test_the_articles_figures_are_judged(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("/estimate")
@@ -187,6 +194,7 @@ def test_bursts_of_moves_end_where_the_hand_ended(visit: Visit) -> None:
         expect(knob).to_have_attribute("aria-valuetext", str(stands))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "query",
     [

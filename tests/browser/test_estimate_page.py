@@ -113,7 +113,8 @@ def test_a_tornado_shows_what_drives_a_number(visit: Visit) -> None:
     expect(scores).to_contain_text("Taken as exact: Share of views that come from recommendations")
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_unfolded_it_fits_a_phone_and_everybody_can_use_it(visit: Visit, scheme: str) -> None:
     visitor = visit(390, 844, color_scheme=scheme)
     page = visitor.open(RANGED)

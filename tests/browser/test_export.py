@@ -161,6 +161,7 @@ def test_the_file_says_what_the_runs_say(opened: Opened) -> None:
         expect(row.locator("td").first).to_have_text(material.run_text(made.case, run))
 
 
+@pytest.mark.long
 def test_the_button_makes_the_file_and_then_saves_it(chrome: Browser, written: dict[str, Path], tmp_path: Path) -> None:
     with serving("tests/browser/exporting.py") as address:
         context = chrome.new_context(accept_downloads=True)

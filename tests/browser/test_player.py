@@ -357,6 +357,7 @@ def test_on_a_phone(visit: Visit) -> None:
     page.screenshot(path=ARTIFACTS / "player_phone.png")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everybody_can_use_it(visit: Visit, scheme: str) -> None:
     visitor = visit(color_scheme=scheme)

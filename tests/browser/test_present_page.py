@@ -250,7 +250,8 @@ def test_the_picture_is_of_the_moment_before_and_after_the_fix(visit: Visit) -> 
     visitor.until("!location.search.includes('fix')")
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everybody_can_use_it(visit: Visit, scheme: str) -> None:
     visitor = visit(color_scheme=scheme)
     number = told_step()

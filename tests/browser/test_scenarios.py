@@ -65,6 +65,7 @@ def test_a_scenario_that_is_not_there_is_explained(visit: Visit) -> None:
     assert "Holds" in visitor.verdict()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everybody_can_use_it(visit: Visit, scheme: str) -> None:
     visitor = visit(color_scheme=scheme)

@@ -195,6 +195,7 @@ def test_the_shared_ones_say_everything() -> None:
     assert set(KINDS) == {key for event in events for key in event if key in KINDS}
 
 
+@pytest.mark.long
 def test_they_are_shown_with_a_case_that_they_match() -> None:
     for name, tree in scenarios.shared().items():
         shown_with = tree["shown_with"]

@@ -61,6 +61,7 @@ sys.meta_path.insert(0, Missing())
     ],
     ids=["missing", "broken"],
 )
+@pytest.mark.long
 def test_no_numba_is_a_line_and_not_an_end(
     tmp_path: Path, printed: dict[str, Any], file: str, text: str, words: str
 ) -> None:
@@ -83,6 +84,7 @@ def test_no_numba_is_a_line_and_not_an_end(
         assert run.stderr.count("\n") == 1
 
 
+@pytest.mark.long
 def test_code_that_lies_on_disk_is_used_at_once(tmp_path: Path, printed: dict[str, Any]) -> None:
     """Here a copy of it, in a place that NUMBA_CACHE_DIR says."""
     shutil.copytree(kernel_cache.folder(), tmp_path / kernel_cache.folder().name)

@@ -93,6 +93,7 @@ def test_no_request_is_an_error_and_not_a_miss() -> None:
 
 
 @pytest.mark.parametrize("engine", ["simpy", "compiled"])
+@pytest.mark.long
 def test_a_burst_between_two_control_instants_ends(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand million requests a second after the window: neither memory nor wall time runs away."""
     workload = "{kind: schedule, steps: [{for: 1000 s, rate: 1 request/s}, {for: 1 s, rate: 1e9 requests/s}]}"

@@ -216,6 +216,7 @@ def long_load() -> Load:
     return Load([k * 500 * MS + 17 for k in range(1, 43)], opens=1, closes=40, profile=profile, acts=acts())
 
 
+@pytest.mark.long
 def test_r11_parity_of_twenty_thousand_requests() -> None:
     seen = [run(engine, big(), long_load()) for engine in ENGINES]
     assert_same(*seen)

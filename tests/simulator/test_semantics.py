@@ -207,6 +207,7 @@ BEHAVIOURS: dict[str, Callable[[Machine], Any]] = {
 }
 
 
+@pytest.mark.long
 def test_random_machines_show_every_behaviour() -> None:
     """The tests on random machines test something: each behaviour is there."""
     found = Counter[str]()
@@ -263,6 +264,7 @@ RARE = ("crossed to a replica that has gone",)  # by hand in `test_behaviours`
 OF_CLIENTS = ("superseded", "asked in a closed loop")
 
 
+@pytest.mark.long
 def test_random_runs_show_what_the_world_does() -> None:
     """Events come while somebody is there to feel them."""
     happened = Counter[str]()
@@ -281,6 +283,7 @@ def test_random_runs_show_what_the_world_does() -> None:
         assert happened[name] >= 2 or name in RARE, f"{name}: {happened}"
 
 
+@pytest.mark.long
 def test_random_runs_show_every_end() -> None:
     """And each end comes out, and whatever is counted happens, often enough."""
     visit_ends, request_ends, tally = Counter[int](), Counter[int](), Counter[str]()

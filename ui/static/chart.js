@@ -81,6 +81,7 @@ export default function (component) {
   root.figure = data.figure;
   root.tell = (name) => setTriggerValue("picked", name);
   root.style.height = data.height + "px";
+  if (!root.hasAttribute("role")) root.setAttribute("role", "img"); // until it is known what can be pressed
   root.setAttribute("aria-label", data.description);
   Promise.all([plotly(), painted()]).then(([Plotly]) => {
     if (root.figure !== data.figure || !root.isConnected) return;
