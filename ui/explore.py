@@ -33,7 +33,7 @@ from ui.header import header
 from ui.jobs import Job, View, forget
 from ui.knobs import knobs, what_changed
 from ui.limits import LIMITS
-from ui.player import Clock, moves, player
+from ui.player import Clock, known_moves, moves, player
 from ui.runs import FEWEST, WHY, view
 from ui.style import style
 from ui.trace_link import trace_link
@@ -69,12 +69,16 @@ def page() -> None:
     with answer:
         _answer(shown, now)
     if shown is not None:
-        watched = moves(*shown)
+        watched = known_moves(shown[1])
         with picture, st.container(key="results"):
-            _picture(*shown, baseline, before.result, watched.result, stale=now.result is None)
-        if watched.job is not None:
-            # At the end: what comes and goes further up would move what is below it.
-            again_and_again(partial(_arriving, watched.job), watched.job)
+            _picture(*shown, baseline, before.result, watched, stale=now.result is None)
+        # At the end: it would take the time in which the picture is made, and what comes and goes further up would move
+        # what is below it.
+        followed = moves(*shown)
+        if followed.job is not None:
+            again_and_again(partial(_arriving, followed.job), followed.job)
+        elif watched is None and followed.result is not None:
+            state.again()  # it has come meanwhile
     else:
         forget(WHY)
         forget(FEWEST)

@@ -36,6 +36,12 @@ def moves(case: Case, result: SimulationResult) -> View[Scene]:
     return begun(scenes(), SLOT, f"{result.key}:{SLOT}", work).at_once()
 
 
+def known_moves(result: SimulationResult) -> Scene | None:
+    """The same, if that has been found already."""
+    found: Scene | None = scenes().known(f"{result.key}:{SLOT}")
+    return found
+
+
 class Go(NamedTuple):
     """Move the clock there (s), once. Another `turn` is another wish, also for the same moment."""
 
