@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Visitor
 
 OPACITY = "getComputedStyle(document.querySelector('.st-key-results')).opacity"
-CHART = "document.querySelector('.st-key-latency .chart').latest"  # what it was last told to draw
+CHART = "document.querySelector('.st-key-latency .chart').figure"  # what it was last told to draw
 
 
 @pytest.mark.long
