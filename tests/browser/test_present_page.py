@@ -282,6 +282,7 @@ def test_every_case_is_told_to_its_end(visit: Visit) -> None:
             expect(page.locator("abbr.awaited")).to_have_count(0, timeout=120_000)
             assert page.locator('[data-testid="stException"], [data-testid="stAlert"]').count() == 0
             expect(page.get_by_role("heading", level=1)).to_have_text(step.title)
+            visitor.settled()
             page.keyboard.press("PageDown")
     assert visitor.complaints == []
 
