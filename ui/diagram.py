@@ -31,9 +31,8 @@ _component = st.components.v2.component(
     "stagecraft_diagram",
     html='<div class="bar" hidden></div><div class="diagram"></div><div class="bench" hidden></div>',
     css=f"{_static('diagram.css', 'player.css')}{LIT}",
-    js=_static(
-        "diagram.js", "labels.js", "moves.js", "lanes.js", "timeline.js", "player.js"
-    ),  # the last says what it does
+    # The last of them says what the component does.
+    js=_static("diagram.js", "labels.js", "moves.js", "lanes.js", "timeline.js", "player.js"),
 )
 
 
