@@ -1,6 +1,7 @@
 """Latencies as whole-number histograms that merge exactly.
 
-A bin is an exponent and 11 bits: values below 4,096 ns have a bin each, above that a bin is at most 0.05 % wide.
+A bin is an exponent and 11 bits: values below 4,096 ns have a bin each, above that a bin is at most 0.05 % wide. Coarse
+bins, for charts, have 2 bits: four an octave.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import numpy as np
 
 from simulator.machine import Ints
 
-BITS = 11
+BITS, COARSE = 11, 2
 BINS = (63 - BITS) << BITS
 
 
@@ -21,18 +22,27 @@ def bin_of(value: int) -> int:
     return value if shift <= 0 else (shift << BITS) + (value >> shift)
 
 
-def bins_of(values: Ints) -> Ints:
+def bins_of(values: Ints, bits: int = BITS) -> Ints:
     """`bin_of` for an array; values below 2^53."""
     # As a float a value has its exponent, which begins at 1023, before the bits that follow its first.
-    bits: Ints = values.astype(np.float64).view(np.int64) >> (52 - BITS)
-    return np.where(values < 1 << BITS, values, bits - ((1023 + BITS - 1) << BITS))
+    first: Ints = values.astype(np.float64).view(np.int64) >> (52 - bits)
+    return np.where(values < 1 << bits, values, first - ((1023 + bits - 1) << bits))
+
+
+def lowest(index: int, bits: int = BITS) -> int:
+    """Where a bin begins (ns)."""
+    shift = _shift(index, bits)
+    return (index - (shift << bits)) << shift
 
 
 def middle(index: int) -> float:
     """The middle of a bin (ns)."""
-    shift = max((index >> BITS) - 1, 0)
-    low = (index - (shift << BITS)) << shift
-    return low + ((1 << shift) - 1) / 2
+    return lowest(index) + ((1 << _shift(index, BITS)) - 1) / 2
+
+
+def _shift(index: int, bits: int) -> int:
+    """A bin is as wide as two to this."""
+    return max((index >> bits) - 1, 0)
 
 
 def count(values: Ints) -> Ints:

@@ -134,7 +134,7 @@ class Recorder:
         """Count what has ended: many at once, for one by one is slow."""
         if not self._pending:
             return
-        ended = self._measured(Ended(*(np.concatenate(column) for column in zip(*self._pending, strict=True))))
+        ended = self._measured(Ended.joined(self._pending))
         self._pending, self._waiting = [], 0
         self.counts += np.bincount(ended.outcome, minlength=len(self.counts))
         worthless = ended.outcome == RequestEnd.SUPERSEDED
@@ -286,7 +286,7 @@ class _Slowest:
 
     def found(self) -> Ended:
         """The slowest first."""
-        every = Ended(*(np.concatenate(column) for column in zip(*self._held, strict=True)))
+        every = Ended.joined(self._held)
         first = np.lexsort((every.number, every.arrival - every.end))[: self.most]
         return Ended(*(column[first] for column in every))
 

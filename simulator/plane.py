@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
+
+import numpy as np
 
 from simulator.machine import Ints, Whole
 from simulator.semantics import Trace
@@ -19,6 +22,11 @@ class Ended(NamedTuple):
     outcome: Ints  # RequestEnd
     kind: Ints  # index of its class
     quality: Ints  # millionths: the product of the fallbacks' it was answered with
+
+    @classmethod
+    def joined(cls, parts: Sequence[Ended]) -> Ended:
+        """One after another; a single one as it is."""
+        return parts[0] if len(parts) == 1 else cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 class StageTally(NamedTuple):

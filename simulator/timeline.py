@@ -26,8 +26,10 @@ MILLISECOND = 1_000_000
 PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
 MOST_ROWS = 10_000
 ENDS = tuple(end for end in RequestEnd if end is not RequestEnd.IN_FLIGHT)
-# Where the coarse bins of latencies meet (ns): eight a decade, from 10 microseconds to 11 days.
-BIN_EDGES: Ints = np.round(10.0 ** np.arange(4, 15.01, 0.125)).astype(np.int64)
+FEW = 8  # ends of rows to which all arrivals are compared, rather than each looked up
+COARSE_BINS = (63 - histogram.COARSE) << histogram.COARSE
+# Where the coarse bins of latencies begin (ns).
+BIN_EDGES: Ints = np.array([histogram.lowest(index, histogram.COARSE) for index in range(COARSE_BINS)], dtype=np.int64)
 
 
 Mark = tuple[str, int, int]
@@ -48,7 +50,7 @@ class Timeline:
     ended: Ints  # shape (rows, outcomes): by RequestEnd
     good: Ints  # answered in time for the first latency objective; where there is none, answered
     percentiles: dict[str, list[float | None]]  # ms, of the answered
-    latencies: Ints  # shape (rows, len(BIN_EDGES) + 1): the answered by BIN_EDGES, an edge belongs to the bin above it
+    latencies: Ints  # shape (rows, COARSE_BINS): the answered, by the bins that begin at BIN_EDGES
     stages: dict[str, Floats]  # by measure, shape (rows, stages)
     marks: tuple[Mark, ...] = ()
 
@@ -159,22 +161,18 @@ class Series:
 
     def _close(self, now: int, plane: RequestPlane) -> None:
         """A row is full."""
-        arrival, end, outcome = (
-            np.concatenate(column)
-            for column in zip(*((e.arrival, e.end, e.outcome) for e in self._pending), strict=True)
-        )
-        self._pending = []
+        ended, self._pending = Ended.joined(self._pending), []
         self._times.append(now)
         self._offered.append(0)
-        self._count_arrivals(arrival)
-        latencies = (end - arrival)[answered(outcome)]
+        self._count_arrivals(ended.arrival)
+        latencies = (ended.end - ended.arrival)[answered(ended.outcome)]
         _, busy, staffed = plane.integrals(now)
         self._rows.append(
             _Row(
-                ended=np.bincount(outcome, minlength=len(RequestEnd)),
+                ended=np.bincount(ended.outcome, minlength=len(RequestEnd)),
                 good=int(np.count_nonzero(latencies <= self._good_within)),
                 percentiles=_exact_percentiles(latencies),
-                latencies=_binned(latencies),
+                latencies=np.bincount(histogram.bins_of(latencies, histogram.COARSE), minlength=COARSE_BINS),
                 waiting=plane.waiting(),
                 busy=busy,
                 staffed=staffed,
@@ -188,8 +186,13 @@ class Series:
         if not len(times):
             return
         first = bisect_right(self._times, int(times.min()))
-        counts = np.bincount(np.searchsorted(self._times[first:], times, side="right"))
-        for row, count in enumerate(counts[: len(self._times) - first].tolist(), first):
+        ends = self._times[first:]
+        if len(ends) <= FEW:  # as it mostly is
+            before = np.array([np.count_nonzero(times < end) for end in ends], dtype=np.int64)
+        else:
+            rows = np.searchsorted(ends, times, side="right")
+            before = np.cumsum(np.bincount(rows, minlength=len(ends))[: len(ends)])
+        for row, count in enumerate(np.diff(before, prepend=0).tolist(), first):
             self._offered[row] += count
 
     def _stages(self) -> dict[str, Floats]:
@@ -244,11 +247,6 @@ _COMPLETED, _DEGRADED = int(RequestEnd.COMPLETED), int(RequestEnd.DEGRADED)  # a
 def _share(part: Floats, whole: Floats) -> Floats:
     """Nan where there is no whole."""
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
-
-
-def _binned(latencies: Ints) -> Ints:
-    """How many there are in each of the coarse bins."""
-    return np.bincount(np.searchsorted(BIN_EDGES, latencies, side="right"), minlength=len(BIN_EDGES) + 1)
 
 
 def _exact_percentiles(latencies: Ints) -> list[float | None]:

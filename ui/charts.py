@@ -111,12 +111,12 @@ def heat_figure(result: SimulationResult) -> Figure:
     if timeline is None or not timeline.latencies.any():
         return figure
     used = np.flatnonzero(timeline.latencies.any(axis=0))
-    low, high = max(int(used[0]), 1), min(int(used[-1]), len(BIN_EDGES) - 1)  # a bin at an end has no other edge
+    low, high = int(used[0]), int(used[-1])
     shares = timeline.latencies[:, low : high + 1].T / np.maximum(timeline.latencies.sum(axis=1), 1)
     heat = {
         "type": "heatmap",
         "x": [0.0, *(timeline.times / SECOND).tolist()],
-        "y": (BIN_EDGES[low - 1 : high + 1] / MILLISECOND).tolist(),
+        "y": (BIN_EDGES[low : high + 2] / MILLISECOND).tolist(),
         "z": np.round(shares, 4).tolist(),
         "colorscale": HEAT,
         "showscale": False,

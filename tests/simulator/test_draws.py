@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from machines import CONSTANT, EXPONENTIAL, GAMMA, LOGNORMAL, MS, Load, StageSpec, machine, run, tables
+from numba import njit
 
 from simulator import draws, histogram, requests_compiled
 from simulator.network import LEAST_OF, RANDOM
@@ -78,6 +79,12 @@ def same_quantile(draw: int, kind: int) -> None:
     assert float(requests_compiled.quantile(tables(), kind, np.uint64(draw))) == expected
 
 
+@njit
+def compiled_bin_of(value: int) -> int:
+    """The kernel has it within other code only."""
+    return requests_compiled.bin_of(value)  # type: ignore[no-any-return]
+
+
 @given(st.integers(0, 2**53 - 1))
 @example(0)
 @example(4095)
@@ -87,8 +94,18 @@ def same_quantile(draw: int, kind: int) -> None:
 def test_histogram_bins_are_the_same_everywhere(value: int) -> None:
     expected = histogram.bin_of(value)
     assert histogram.bins_of(np.array([value])).tolist() == [expected]
-    assert int(requests_compiled.bin_of(value)) == expected
+    assert int(compiled_bin_of(value)) == expected
     assert histogram.middle(expected) == pytest.approx(value, rel=0.0005)
+
+
+@given(st.integers(0, 2**53 - 1), st.sampled_from([histogram.BITS, histogram.COARSE]))
+@example(2**53 - 1, histogram.COARSE)
+@settings(derandomize=True, max_examples=300, deadline=None)
+def test_a_value_lies_in_its_bin(value: int, bits: int) -> None:
+    (bin_,) = histogram.bins_of(np.array([value]), bits).tolist()
+    low, after = (histogram.lowest(index, bits) for index in (bin_, bin_ + 1))
+    assert low <= value < after
+    assert after - low <= max(1, low >> bits)
 
 
 def test_quantile_falls_towards_zero_and_rises_towards_the_tail() -> None:
