@@ -31,6 +31,10 @@ stages:
 
 def exercise() -> None:
     """Go through every door from Python into compiled code, so that all of it is loaded, or else compiled."""
+    planned = plan(loads(CASE.replace("LOAD", LOADS[0]), "compiler.yaml"), requests=10, replications=1)
+    _, plane = environment(planned, 0, "compiled", NEVER, lambda: None)  # a plain network
+    plane.advance(10 * SECOND)
+    plane.tally()
     for load in LOADS:
         planned = plan(loads(CASE.replace("LOAD", load), "compiler.yaml"), requests=10, replications=1)
         _, plane = environment(planned, 0, "compiled", NEVER, lambda: None, traced=np.arange(10))

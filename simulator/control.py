@@ -25,7 +25,7 @@ from simulator.plan import LONGEST, WALL_SECONDS, Ahead, Plan, Window, window
 from simulator.plane import EventLimitReachedError, RequestPlane
 from simulator.requests_simpy import SimPyRequests
 from simulator.users import UserStream
-from simulator.workload import SECOND, ArrivalStream, Closed
+from simulator.workload import SECOND, ArrivalStream, Closed, Even, Rates
 from simulator.world import fleets as world_fleets
 from simulator.world import processes
 
@@ -94,8 +94,15 @@ def environment(
     from simulator.requests_compiled import CompiledRequests  # numba takes its time to import
 
     kernel = KernelEnvironment(tick)
-    kernel.plane = CompiledRequests(machine, arrivals, traced=traced, limit=limit, tick=tick)
+    kernel.plane = CompiledRequests(machine, arrivals, traced=traced, limit=limit, tick=tick, still=is_still(plan))
     return kernel, kernel.plane
+
+
+def is_still(plan: Plan) -> bool:
+    """Whether nobody acts on stages but for slow periods, and each request comes by itself."""
+    network, world = plan.network, plan.world
+    acts = network.outages, network.hours, world.changes, world.faults, world.scaling
+    return not any(acts) and isinstance(plan.load, Rates | Even)
 
 
 def surroundings(env: simpy.Environment, plane: RequestPlane, plan: Plan, replication: int) -> dict[int, Fleet]:

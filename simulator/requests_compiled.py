@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator import draws, kernel_state
+from simulator import draws, kernel_plain, kernel_state
 from simulator.histogram import BINS
 from simulator.kernel_parts import (
     HOT_DRAW,
@@ -379,7 +379,8 @@ def attempt(st: State, c: Number, scope: Row, part: Row, s: Number, now: int) ->
     key = mix(owner.key, visit_word(stage.name_hash, call.shard, call.attempt, 0))
     caller = SLOT(owner.identity & 0xFFFF)
     v = copy(clock, stage, request, call, st.visit, scope.request, c, caller, 0, key, now)
-    scope.users += SLOT(1)
+    if clock.eventful != 0:
+        scope.users += SLOT(1)
     visit = st.visit[v]
     visit.items = part.items if stage.shards == 1 else (part.items + stage.shards - 1) // stage.shards
     call.identity = visit.identity
@@ -559,8 +560,9 @@ def open_scope(st: State, v: Number, now: int) -> None:
     visit.place = CALLING
     request = st.request[visit.request]
     s = request.scope
-    if visit.stage == clock.client and visit.attempt == SLOT(0):
-        st.scope[s].users += SLOT(1)  # the client's first scope is already there
+    if visit.stage == clock.client and visit.attempt == SLOT(0):  # its scope is already there
+        if clock.eventful != 0:
+            st.scope[s].users += SLOT(1)
     else:
         s = take_scope(clock, st.scope)
     stage = st.stage[visit.stage]
@@ -822,7 +824,7 @@ def join(st: State, v: Number, now: int) -> Number:
     what = 0
     admitted = True
     there = True
-    crossed = visit.queue != NONE
+    crossed = clock.zone_hop != 0 and visit.queue != NONE
     if not crossed:
         if stage.cut != 0:
             visit.place = LOST
@@ -1361,10 +1363,11 @@ def close(st: State, v: Number) -> None:
     visit.next = clock.free_visit
     clock.free_visit = v
     clock.free_visits += SLOT(1)
-    if visit.scope != NONE:
-        leave_scope(clock, st.scope, visit.scope)
-    if visit.stage != clock.client:
-        leave_scope(clock, st.scope, st.call[visit.call].scope)
+    if clock.eventful != 0:
+        if visit.scope != NONE:
+            leave_scope(clock, st.scope, visit.scope)
+        if visit.stage != clock.client:
+            leave_scope(clock, st.scope, st.call[visit.call].scope)
     request.open_visits -= SLOT(1)
     forget(clock, st.scope, st.request, visit.request)
 
@@ -1559,7 +1562,7 @@ def advance(st: State, until: int) -> int:
                 now = first.time
             if now >= until:
                 return DONE
-            timer = from_heap and is_timer(first.key)
+            timer = from_heap and clock.eventful != 0 and is_timer(first.key)
             if timer and is_over(first.key, first.slot, st.call, st.part, st.scope, st.visit):
                 drop_first(st)
                 continue
@@ -1571,9 +1574,9 @@ def advance(st: State, until: int) -> int:
             if from_heap:
                 kind, identity, slot = first.key >> ID_BITS, first.key & ID, first.slot
                 drop_first(st)
-                if kind == FINISH:
+                if clock.eventful == 0 or kind == FINISH:
                     visit = st.visit[slot]
-                    if visit.identity == identity:
+                    if clock.eventful == 0 or visit.identity == identity:
                         worker = visit.worker
                         freed = finish(st, slot, now)
                         if visit.members == NONE:
@@ -1726,9 +1729,14 @@ class CompiledRequests:
         traced: Ints | None = None,
         limit: int = NEVER,
         tick: Callable[[], None] = lambda: None,
+        still: bool = False,
     ) -> None:
+        """`still`: nobody will act on stages, and each request comes by itself: a plain network is then faster."""
         self._arrivals = arrivals
         self._state = kernel_state.state(machine, keep_trace, traced, ROOM)
+        self.is_plain = still and kernel_plain.is_plain(self._state)
+        if self.is_plain:
+            self._state = kernel_plain.plain(self._state)
         self._limit, self._tick = limit, tick
         self._state.clock["checkpoint"] = min(TICK, limit)
         if isinstance(arrivals, UserStream):
@@ -1778,7 +1786,12 @@ class CompiledRequests:
         clock = self._state.clock[0]
         clock["arrival"], clock["arrivals"], clock["first"] = 0, len(chunk.times), chunk.first
         said = (chunk.kinds, chunk.items, chunk.sessions)
-        clock["outspoken"] = any(column.max() >= 0 for column in said)
+        outspoken = any(column.max() >= 0 for column in said)
+        assert not (outspoken and self.is_plain), (
+            "requests of a plain network come alone, and say nothing of themselves"
+        )
+        if not self.is_plain:
+            clock["outspoken"] = outspoken
 
     # -- what control changes -----------------------------------------------------------------------------------------
 
