@@ -49,13 +49,13 @@ MOOT: Fields = {
 
 # What therefore is so of all that is under way: each call has one visit, and is answered by it.
 LACKING: dict[str, Fields] = {
-    "clock": CLOCK | {"eventful": 0}, "stage": STAGE | MOOT,
+    "clock": CLOCK, "stage": STAGE | MOOT,
     "heap": {"lane": NONE},
     "request": {"deadline": NEVER, "level": 0, "degraded": 0, "user": NONE},
     "scope": {"live": 1, "held": 0, "under_way": 0},
     "part": {"late": -1, "called": 0, "settled": 0, "missed": 0, "answered_before": 0, "answered": 1, "open_calls": 0},
     "call": {
-        "identity": -1, "second": NONE, "shard": 0, "attempt": 0, "state": UNDER_WAY, "probe": 0,
+        "identity": -1, "first": NONE, "second": NONE, "shard": 0, "attempt": 0, "state": UNDER_WAY, "probe": 0,
         "reason": int(RequestEnd.FAILED),
     },
     "visit": {
@@ -64,7 +64,7 @@ LACKING: dict[str, Fields] = {
         "outcome": int(VisitEnd.ANSWERED), "reason": int(RequestEnd.COMPLETED),
         # Only a trace tells of these.
         "send": -1, "due": -1, "start": -1, "end": -1, "free": -1, "answer": -1, "service": 0, "caller": NONE,
-        "replica": NONE,
+        "replica": NONE, "worker": 0,
     },
 }  # fmt: skip
 
@@ -98,20 +98,20 @@ def _fewer(full: np.dtype[Any], fields: Fields) -> np.dtype[Any]:
     return np.dtype([(name, full[name]) for name in full.names if name not in fields], align=True)
 
 
-def _teach(full: np.dtype[Any], fields: Fields) -> None:
-    """Let numba take the fields that records lack for constants."""
-    record = from_dtype(_fewer(full, fields))
-    kinds = {name: from_dtype(full[name]) for name in fields}
+def _teach(rows: np.dtype[Any], kinds: np.dtype[Any], fields: Fields) -> None:
+    """Let numba take fields that these records lack, of these kinds, for constants."""
+    record = from_dtype(rows)
+    types = {name: from_dtype(kinds[name]) for name in fields}
 
     @NUMBA.infer_getattr
     class _Fields(AttributeTemplate):
         key = record
 
         def generic_resolve(self, row: Any, name: str) -> Any:  # type: ignore[override]
-            return row.fields[name].type if name in row.fields else kinds.get(name)
+            return row.fields[name].type if name in row.fields else types.get(name)
 
     for name in fields:
-        _teach_one(record, name, kinds[name], fields[name])
+        _teach_one(record, name, types[name], fields[name])
 
 
 def _teach_one(record: Any, name: str, kind: Any, value: float) -> None:
@@ -126,4 +126,8 @@ def _teach_one(record: Any, name: str, kind: Any, value: float) -> None:
 
 
 for _name, _dtype in kernel_state.RECORDS.items():
-    _teach(_dtype, LACKING[_name])
+    _teach(_fewer(_dtype, LACKING[_name]), _dtype, LACKING[_name])
+# Whether the network is plain no record says: it is what they are.
+_WHICH = np.dtype([("plain", np.int64)])
+_teach(kernel_state.CLOCK, _WHICH, {"plain": 0})
+_teach(_fewer(kernel_state.CLOCK, CLOCK), _WHICH, {"plain": 1})

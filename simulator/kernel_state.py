@@ -57,11 +57,11 @@ def _records(wide: str, slots: str = "", keys: str = "", floats: str = "") -> np
 
 CLOCK = _records(
     "now events sure checkpoint stopped first measuring traced answer_after deadline zones zone_hop think active "
-    "ranked eventful",
+    "ranked",
     "arrival arrivals outspoken pending spent noted ended rows agenda done joining classes stages parts calls client "
     "most longest_tow free_request free_requests free_visit free_visits free_timer free_timers free_scope free_scopes "
     "think_table",
-)  # eventful: 0 if services end, and nothing else happens to visits, so that none outlives its call
+)
 EVENT = _records("time key", "slot lane")  # key: kind | request | visit, the order within an instant (R6)
 TIMED = _records("time key", "slot next")
 LANE = _records("last_time last_key", "busy head tail")  # busy: its first is in the heap; head, tail: those that follow
@@ -158,7 +158,7 @@ def state(machine: Machine, keep_trace: bool, traced: Ints | None, room: int) ->
     """The machine at rest."""
     stage = _stages(machine)
     clock = np.zeros(1, dtype=CLOCK)
-    clock["traced"], clock["eventful"] = keep_trace or traced is not None, 1
+    clock["traced"] = keep_trace or traced is not None
     clock["answer_after"], clock["deadline"] = machine.answer_after, machine.deadline
     clock["classes"], clock["stages"], clock["client"] = len(machine.classes), len(machine.stages), machine.client
     clock["zones"], clock["zone_hop"], clock["think"] = machine.zones, machine.zone_hop, machine.users.think

@@ -379,7 +379,7 @@ def attempt(st: State, c: Number, scope: Row, part: Row, s: Number, now: int) ->
     key = mix(owner.key, visit_word(stage.name_hash, call.shard, call.attempt, 0))
     caller = SLOT(owner.identity & 0xFFFF)
     v = copy(clock, stage, request, call, st.visit, scope.request, c, caller, 0, key, now)
-    if clock.eventful != 0:
+    if not clock.plain:
         scope.users += SLOT(1)
     visit = st.visit[v]
     visit.items = part.items if stage.shards == 1 else (part.items + stage.shards - 1) // stage.shards
@@ -561,7 +561,7 @@ def open_scope(st: State, v: Number, now: int) -> None:
     request = st.request[visit.request]
     s = request.scope
     if visit.stage == clock.client and visit.attempt == SLOT(0):  # its scope is already there
-        if clock.eventful != 0:
+        if not clock.plain:
             st.scope[s].users += SLOT(1)
     else:
         s = take_scope(clock, st.scope)
@@ -1031,7 +1031,7 @@ def free(st: State, q: Number, worker: Number, now: int) -> Number:
     if leaves and stage.shared:
         leave_staff(stage, replica, 1, now)
     elif queue.length == 0 or stage.paused:
-        give_idle(queue, st.idle, worker)
+        give_idle(clock, queue, st.idle, worker)
         if leaves:
             leave_if_done(stage, replica, queue, st.idle, now)
     else:
@@ -1040,7 +1040,7 @@ def free(st: State, q: Number, worker: Number, now: int) -> Number:
             if queue.length >= stage.batch_size or now - st.visit[first].join >= stage.batch_wait:
                 taken = NONE - SLOT(1)
             else:
-                give_idle(queue, st.idle, worker)
+                give_idle(clock, queue, st.idle, worker)
         else:
             leave(stage, queue, st.waiters, st.visit, first, now)
             st.visit[first].place = ON_THE_WAY
@@ -1260,8 +1260,10 @@ def answered(st: State, v: Number, now: int) -> Number:
             write(stage, st.cache[cache_of(stage, visit)], st.entry, visit.cached_key, now)
         end_fetch(clock, st.entry, st.visit, st.agenda, v, ANSWER)
     call = st.call[visit.call]
-    if call.state == UNDER_WAY and (call.second if visit.copy else call.first) == v:
-        twin = call.first if visit.copy else call.second
+    if clock.plain or (call.state == UNDER_WAY and (call.second if visit.copy else call.first) == v):
+        twin = call.second
+        if visit.copy:
+            twin = call.first
         call.first = NONE
         call.second = NONE
         if twin != NONE:
@@ -1363,7 +1365,7 @@ def close(st: State, v: Number) -> None:
     visit.next = clock.free_visit
     clock.free_visit = v
     clock.free_visits += SLOT(1)
-    if clock.eventful != 0:
+    if not clock.plain:
         if visit.scope != NONE:
             leave_scope(clock, st.scope, visit.scope)
         if visit.stage != clock.client:
@@ -1562,7 +1564,7 @@ def advance(st: State, until: int) -> int:
                 now = first.time
             if now >= until:
                 return DONE
-            timer = from_heap and clock.eventful != 0 and is_timer(first.key)
+            timer = from_heap and not clock.plain and is_timer(first.key)
             if timer and is_over(first.key, first.slot, st.call, st.part, st.scope, st.visit):
                 drop_first(st)
                 continue
@@ -1574,9 +1576,9 @@ def advance(st: State, until: int) -> int:
             if from_heap:
                 kind, identity, slot = first.key >> ID_BITS, first.key & ID, first.slot
                 drop_first(st)
-                if clock.eventful == 0 or kind == FINISH:
+                if clock.plain or kind == FINISH:
                     visit = st.visit[slot]
-                    if clock.eventful == 0 or visit.identity == identity:
+                    if clock.plain or visit.identity == identity:
                         worker = visit.worker
                         freed = finish(st, slot, now)
                         if visit.members == NONE:
@@ -1599,7 +1601,7 @@ def advance(st: State, until: int) -> int:
                     queue = st.queue[visit.queue]
                     if queue.idle and st.stage[visit.stage].paused == 0:
                         batching = visit.queue
-                        worker = take_idle(queue, st.idle)
+                        worker = take_idle(clock, queue, st.idle)
                 elif kind == WAKE:
                     waking = slot
                     arriving = np.int64(slot) < clock.active
@@ -1682,11 +1684,11 @@ def advance(st: State, until: int) -> int:
                     stage = st.stage[visit.stage]
                     drops = stage.drop_expired != 0
                     if not drops or not expired(clock, stage, st.request, st.visit, st.agenda, joining, now):
-                        visit.worker = SLOT(0) if stage.endless else take_idle(st.queue[visit.queue], st.idle)
+                        visit.worker = SLOT(0) if stage.endless else take_idle(clock, st.queue[visit.queue], st.idle)
                         starting = joining
                 elif what == 2:
                     batching = visit.queue
-                    worker = take_idle(st.queue[batching], st.idle)
+                    worker = take_idle(clock, st.queue[batching], st.idle)
                 if visit.queue != NONE:
                     rerank(st, visit.queue)
             serving = NONE
@@ -2043,5 +2045,5 @@ class CompiledRequests:
 @compiled
 def set_free(st: State, q: Number) -> None:
     """An idle worker looks for a visit."""
-    then(st.clock[0], st.agenda, FREE, q, take_idle(st.queue[q], st.idle), 0)
+    then(st.clock[0], st.agenda, FREE, q, take_idle(st.clock[0], st.queue[q], st.idle), 0)
     rerank(st, q)

@@ -19,7 +19,7 @@ OWNERS = {
         *("simulator/control.py", "simulator/autoscaler.py", "simulator/fleet.py", "simulator/world.py"),
         "simulator/requests_simpy.py",
     },
-    "numba": {"simulator/kernel_parts.py", "simulator/kernel_cache.py"},
+    "numba": {"simulator/kernel_parts.py", "simulator/kernel_plain.py", "simulator/kernel_cache.py"},
     "ruamel": {"cases/"},
     "pydantic": {"cases/"},
     "pandas": {"simulator/timeline.py"},
