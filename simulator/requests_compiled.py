@@ -1776,7 +1776,9 @@ class CompiledRequests:
     def _fetch(self) -> None:
         assert not isinstance(self._arrivals, UserStream), "nobody comes by himself"
         chunk = self._arrivals.chunk(CHUNK)
-        st = kernel_state.with_sessions(self._state, int(chunk.sessions.max()))
+        silent = chunk.silent
+        assert silent or not self.is_plain, "requests of a plain network come alone, and say nothing of themselves"
+        st = self._state if silent else kernel_state.with_sessions(self._state, int(chunk.sessions.max()))
         self._state = st._replace(
             arrival_times=chunk.times,
             arrival_keys=chunk.keys,
@@ -1787,13 +1789,8 @@ class CompiledRequests:
         )
         clock = self._state.clock[0]
         clock["arrival"], clock["arrivals"], clock["first"] = 0, len(chunk.times), chunk.first
-        said = (chunk.kinds, chunk.items, chunk.sessions)
-        outspoken = any(column.max() >= 0 for column in said)
-        assert not (outspoken and self.is_plain), (
-            "requests of a plain network come alone, and say nothing of themselves"
-        )
         if not self.is_plain:
-            clock["outspoken"] = outspoken
+            clock["outspoken"] = not silent
 
     # -- what control changes -----------------------------------------------------------------------------------------
 

@@ -53,6 +53,12 @@ class Arrivals(NamedTuple):
     sessions: Ints  # place among the open sessions, taken again after the session's last keystroke; -1: none
     keystrokes: Ints  # number within the session, from 0; keystroke j supersedes j - 1; -1: none
 
+    @property
+    def silent(self) -> bool:
+        """Whether these requests say nothing of themselves, and belong to no session."""
+        columns, unsaid = self[3:], _unsaid(len(self.times))
+        return all(column is unsaid for column in columns) or all(column.max(initial=-1) < 0 for column in columns)
+
     def part(self, start: int, end: int) -> Arrivals:
         """Those at places `start` to `end` (excluded), without copying."""
         times, keys, *rest = self[1:]
