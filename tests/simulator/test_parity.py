@@ -41,26 +41,24 @@ from simulator.machine import (
 from simulator.plane import EventLimitReachedError, StageTally
 from simulator.semantics import RequestEnd, Visit, VisitEnd
 from simulator.workload import Profile
+from tests.examples import examples
 
 TICK = 1_000
 OUTCOME = Visit._fields.index("outcome")
 
 
-@given(machines(), loads())
-@settings(derandomize=True, max_examples=300, deadline=None)
+@examples(300, machines(), loads())
 def test_r11_parity(built: Machine, load: Load) -> None:
     assert_same(*(run(engine, built, load) for engine in ENGINES))
 
 
-@given(machines(TICK, coarse=True), coarse_loads(TICK))
-@settings(derandomize=True, max_examples=300, deadline=None)
+@examples(300, machines(TICK, coarse=True), coarse_loads(TICK))
 def test_r11_parity_when_everything_happens_at_once(built: Machine, load: Load) -> None:
     """On a coarse clock most events share their instant with others, so that only a stated order (R6) can agree."""
     assert_same(*(run(engine, built, load) for engine in ENGINES))
 
 
-@given(machines(TICK, coarse=True), coarse_loads(TICK))
-@settings(derandomize=True, max_examples=150, deadline=None)
+@examples(150, machines(TICK, coarse=True), coarse_loads(TICK))
 def test_r11_parity_of_the_tree_of_the_least_outstanding(built: Machine, load: Load) -> None:
     """The kernel looks at all of a few replicas and asks a tree of many; here of few, too, for more of them to tie."""
     own = [stage.balancing not in (SHARED, LEAST_OUTSTANDING) for stage in built.stages]
