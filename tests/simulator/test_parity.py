@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,6 +18,7 @@ from machines import (
     ClassSpec,
     ClientSpec,
     Load,
+    Seen,
     StageSpec,
     assert_same,
     machine,
@@ -226,13 +229,17 @@ def test_r11_parity_of_twenty_thousand_requests() -> None:
         assert np.sum(getattr(seen[0].tally, name)) > 20, f"{name}: something does not happen"
 
 
+@cache
+def uncut(engine: str) -> Seen:
+    return run(engine, big(), Load([400 * MS], profile=Profile.constant(1500.0)))
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @given(cuts=st.lists(st.integers(0, 400 * MS), max_size=60))
 @settings(derandomize=True, max_examples=5, deadline=None)
 def test_r6_where_control_looks_changes_nothing(engine: str, cuts: list[int]) -> None:
-    profile = Profile.constant(1500.0)
-    whole = run(engine, big(), Load([400 * MS], profile=profile))
-    cut = run(engine, big(), Load(sorted({*cuts, 400 * MS}), profile=profile))
+    whole = uncut(engine)
+    cut = run(engine, big(), Load(sorted({*cuts, 400 * MS}), profile=Profile.constant(1500.0)))
     assert cut.trace.tolist() == whole.trace.tolist()
     assert [column.tolist() for column in cut.ended] == [column.tolist() for column in whole.ended]
     assert cut.looks[-1][1] == whole.looks[-1][1], "events"
