@@ -18,7 +18,7 @@ def examples(most: int, *strategies: SearchStrategy[Any]) -> Callable[[Test], Te
     def decorate(holds: Test) -> Test:
         @pytest.mark.parametrize("many", [most // 4, pytest.param(most, marks=pytest.mark.long)])
         def test(many: int) -> None:
-            given(*strategies)(settings(derandomize=True, max_examples=many, deadline=None)(holds))()
+            settings(derandomize=True, max_examples=many, deadline=None)(given(*strategies)(holds))()
 
         test.__name__, test.__doc__ = holds.__name__, holds.__doc__
         return test
