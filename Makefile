@@ -6,6 +6,8 @@ PY := $(VENV)/bin/python
 # Three processes share the tests, for those in a browser mostly wait: each goes through its part in order, and takes over
 # from the others when it is done.
 SHARED := -n 3 --dist worksteal
+# What one process has compiled serves the others, and the next time, also where Python is told to write nothing.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: app test long check bench clean
 

@@ -38,6 +38,13 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 @cache
+def quiet(name: str, warm_up: float, duration: float | None, replications: int) -> SimulationResult:
+    """A run as long as a scenario's, in which nothing happens."""
+    steady = apply(CASES[name], {"run.warm_up": f"{warm_up:g} s"})
+    return simulate(plan(steady, duration=duration, replications=replications))
+
+
+@cache
 def baseline(name: str) -> SimulationResult:
     return simulate(plan(CASES[name], replications=REPLICATIONS))
 
@@ -78,9 +85,7 @@ def test_a_scenario_breaks_what_it_names_and_is_contained_at_a_price(name: str, 
     assert one.breaks is not None
     assert one.run.warm_up is not None, "said, so that a run without the scenario is the same"
     assert one.run.replications is not None, "said, so that a run without the scenario is the same"
-    changes = {"run.warm_up": f"{one.run.warm_up:g} s"}
-    quiet = plan(apply(case, changes), duration=one.run.duration, replications=one.run.replications)
-    assert met(simulate(quiet), one.breaks) is True
+    assert met(quiet(name, one.run.warm_up, one.run.duration, one.run.replications), one.breaks) is True
     broken_so = simulate(plan(case, scenario=broken))
     assert met(broken_so, one.breaks) is False
     assert one.contained_by is not None

@@ -9,10 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from cases.__main__ import cli as cases
 from cases.files import loads
+from estimators.__main__ import main as estimators
+from simulator.__main__ import cli as simulator
 from simulator.plan import plan
 from simulator.run import simulate
+from walkthrough.__main__ import cli as walkthrough
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,20 +48,39 @@ def test_there_are_commands() -> None:
     assert len(COMMANDS) >= 8
 
 
+PROGRAMS = {"cases": cases, "estimators": estimators, "simulator": simulator, "walkthrough": walkthrough}
+FIRST = {shlex.split(command)[2]: command for command in reversed(COMMANDS)}
+"""Of each program the first command, given as a user does; the others need no Python of their own."""
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_runs(command: str) -> None:
-    words = shlex.split(command)
-    assert words[0] == "python"
-    done = subprocess.run([sys.executable, *words[1:]], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
-    told = [line for line in re.split(r"[\r\n]+", done.stderr) if line.strip()]
+def test_a_command_runs(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    python, dash, program, *arguments = shlex.split(command)
+    assert (python, dash) == ("python", "-m")
+    monkeypatch.chdir(ROOT)
+    code, out, err = process(command) if command in FIRST.values() else invoked(program, arguments)
+    assert code == 0, err
+    assert out.strip()
+    told = [line for line in re.split(r"[\r\n]+", err) if line.strip()]
     assert all(re.fullmatch(r"\d+%(, [^,]+)*", line) for line in told), "nothing but progress, on a slow machine"
 
 
+def process(command: str) -> tuple[int, str, str]:
+    """Exit code, stdout, stderr."""
+    words = [sys.executable, *shlex.split(command)[1:]]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def invoked(program: str, arguments: list[str]) -> tuple[int, str, str]:
+    """The same in this process."""
+    done = CliRunner().invoke(PROGRAMS[program], arguments, prog_name=f"python -m {program}")
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code, done.stdout, done.stderr
+
+
 def test_the_figures_in_the_introduction() -> None:
-    words = shlex.split(COMMANDS[2])
-    sheet = subprocess.run([sys.executable, *words[1:]], cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
+    _, sheet, _ = invoked("cases", shlex.split(COMMANDS[2])[3:])
     introduction = README.partition("## Start")[0]
     for figure in ("0.4 PB", "2,894"):
         assert figure in introduction

@@ -82,7 +82,7 @@ def test_what_changed_can_be_undone(visit: Visit) -> None:
     page = visitor.open("/?stages.ranking.replicas=9&stages.prerank.keeps=400 videos")
     board = page.locator(".st-key-board")
     expect(board).to_contain_text("14 → 9")
-    board.get_by_role("button").filter(has_text="undo").first.click()
+    board.get_by_role("button", name="Undo stages.ranking.replicas", exact=True).click()
     visitor.until("!location.search.includes('ranking')")
     visitor.settled()
     expect(board).not_to_contain_text("14 → 9")
@@ -162,6 +162,7 @@ def test_the_articles_figures_are_judged(visit: Visit) -> None:
     assert visitor.figure("p99") != "150 ms"
 
 
+@pytest.mark.long
 def test_charts_are_drawn_in_place(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open()

@@ -166,7 +166,8 @@ def test_found_and_opened_in_one_click(visit: Visit) -> None:
     assert visitor.outside == []
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everybody_can_use_it(visit: Visit, scheme: str) -> None:
     visitor = visit(width=390, height=844, color_scheme=scheme)
     page = visitor.open("/cases")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import combinations
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, Locator, expect
 
 from tests.browser.conftest import Visitor
 from ui.charts import Figure, why_figure
@@ -36,10 +36,18 @@ def words(chart: Locator) -> list[str]:
     return [one for one, *_ in boxes]
 
 
-@pytest.mark.parametrize("width", [1440, 390])
-def test_events_are_told_beside_one_another(visit: Visit, width: int) -> None:
-    visitor = visit(width, 900)
-    page = visitor.open(TOGETHER)
+@pytest.fixture(scope="module", params=[1440, 390])
+def together(app: str, chrome: Browser, request: pytest.FixtureRequest) -> Iterator[Visitor]:
+    """On the page, opened on a wide screen and on a phone."""
+    context = chrome.new_context(viewport={"width": request.param, "height": 900})
+    visitor = Visitor(app, context)
+    visitor.open(TOGETHER)
+    yield visitor
+    context.close()
+
+
+def test_events_are_told_beside_one_another(together: Visitor) -> None:
+    page = together.page
     charts = page.locator(".chart:has(.annotation-text)")
     expect(charts).to_have_count(3)
     for chart in charts.all():
@@ -52,7 +60,7 @@ def test_events_are_told_beside_one_another(visit: Visit, width: int) -> None:
     page.wait_for_timeout(500)
     for chart in charts.all():
         assert words(chart) == ["load x2", "profile 3 times as slow"]
-    assert visitor.complaints == []
+    assert together.complaints == []
 
 
 def test_what_happens_again_at_once_is_told_once(visit: Visit) -> None:
@@ -63,8 +71,10 @@ def test_what_happens_again_at_once_is_told_once(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("width", [1440, 1280, 768, 390])
-def test_no_figure_is_cut(visit: Visit, width: int) -> None:
-    page = visit(width, 900).open(TOGETHER)
+def test_no_figure_is_cut(together: Visitor, width: int) -> None:
+    page = together.page
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_timeout(300)
     figures = page.locator('.st-key-figures [data-testid="stMetric"]')
     expect(figures).to_have_count(7)
     assert figures.locator("*").evaluate_all(CUT) == []
@@ -73,6 +83,7 @@ def test_no_figure_is_cut(visit: Visit, width: int) -> None:
     assert max(right for _, _, right, *_ in sides) <= width
 
 
+@pytest.mark.long
 def test_one_change_is_taken_back_by_a_button_with_a_name(visit: Visit) -> None:
     visitor = visit()
     page = visitor.open("/?stages.ranking.replicas=9")

@@ -272,6 +272,7 @@ def test_two_are_compared_and_a_point_becomes_b(visit: Visit) -> None:
     assert visitor.outside == []
 
 
+@pytest.mark.long
 def test_on_a_phone_in_the_dark(visit: Visit) -> None:
     visitor = visit(390, 844, color_scheme="dark")
     page = visitor.open("/compare")

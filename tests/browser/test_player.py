@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from cases import files
 from simulator.plan import plan
@@ -57,6 +57,16 @@ def dots_are_there(visitor: Visitor) -> None:
 def spike() -> SimulationResult:
     case = files.load(files.catalog()[files.FIRST])
     return simulate(plan(case, scenario="load_spike"))
+
+
+@pytest.fixture(scope="module")
+def broken(app: str, chrome: Browser) -> Iterator[Visitor]:
+    """On the page of the spike, for all who only look at it and move its clock."""
+    context = chrome.new_context(viewport={"width": 1440, "height": 900})
+    visitor = Visitor(app, context)
+    visitor.open(BROKEN)
+    yield visitor
+    context.close()
 
 
 def test_play_is_on_the_first_screen_and_the_whole_run_is_shown_at_rest(visit: Visit) -> None:
@@ -113,10 +123,9 @@ def test_it_stops_at_the_end_and_begins_again(visit: Visit) -> None:
     assert 0 < clock(page) < 3
 
 
-def test_the_screen_tells_the_truth(visit: Visit, spike: SimulationResult) -> None:
+def test_the_screen_tells_the_truth(broken: Visitor, spike: SimulationResult) -> None:
     """Queue, utilisation, replicas and percentiles at a moment are the engine's."""
-    visitor = visit()
-    page = visitor.open(BROKEN)
+    page = broken.page
     timeline = spike.timeline
     assert timeline is not None
     waited = 0
@@ -138,13 +147,11 @@ def test_the_screen_tells_the_truth(visit: Visit, spike: SimulationResult) -> No
     assert waited > 1_000, "something happened in between"
 
 
-def test_the_lanes_tell_each_stage_over_time(visit: Visit, spike: SimulationResult) -> None:
+def test_the_lanes_tell_each_stage_over_time(broken: Visitor, spike: SimulationResult) -> None:
     """As high as it is busy, in the colour of the word for that, and its queue against the longest of all."""
-    visitor = visit()
-    page = visitor.open(BROKEN)
     timeline, case = spike.timeline, files.load(files.catalog()[files.FIRST])
     assert timeline is not None
-    lanes = page.locator(".time .lane")
+    lanes = broken.page.locator(".time .lane")
     assert lanes.locator("text").all_text_contents() == [label_of(case, name) for name in timeline.names]
     longest = timeline.waiting.max()
     for s in range(len(timeline.names)):
@@ -167,9 +174,9 @@ def test_the_lanes_tell_each_stage_over_time(visit: Visit, spike: SimulationResu
             assert queue == pytest.approx(timeline.waiting[:, s].tolist(), abs=0.01 * longest)
 
 
-def test_keys_and_the_chart_move_the_clock(visit: Visit) -> None:
-    visitor = visit()
-    page = visitor.open(BROKEN)
+def test_keys_and_the_chart_move_the_clock(broken: Visitor) -> None:
+    page = broken.page
+    move(page, 0.0)
     slider = page.get_by_role("slider", name="Simulated time")
     slider.focus()
     slider.press("ArrowRight")
@@ -194,9 +201,8 @@ def test_keys_and_the_chart_move_the_clock(visit: Visit) -> None:
     assert 2 < early < late == clock(page)
 
 
-def test_events_the_objective_and_the_baseline_stand_on_the_time_line(visit: Visit) -> None:
-    visitor = visit()
-    page = visitor.open(BROKEN)
+def test_events_the_objective_and_the_baseline_stand_on_the_time_line(broken: Visitor) -> None:
+    page = broken.page
     time = page.locator("svg.time")
     expect(time).to_contain_text("load x2")
     expect(time).to_contain_text("objective p99 200 ms")
@@ -221,7 +227,7 @@ def test_go_to_the_first_breach(visit: Visit) -> None:
     expect(page.get_by_role("button", name=FIRST_OVER)).to_have_count(0)
 
 
-@pytest.mark.parametrize("way", ["click", "Enter"])
+@pytest.mark.parametrize("way", [pytest.param("click", marks=pytest.mark.long), "Enter"])  # a finger: on a phone
 def test_a_stage_opens_its_controls(visit: Visit, way: str) -> None:
     visitor = visit()
     page = visitor.open()

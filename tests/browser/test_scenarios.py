@@ -77,6 +77,7 @@ def test_everybody_can_use_it(visit: Visit, scheme: str) -> None:
     page.screenshot(path=str(ARTIFACTS / f"scenario_{scheme}.png"))
 
 
+@pytest.mark.long
 def test_on_a_phone_nothing_scrolls_sideways(visit: Visit) -> None:
     visitor = visit(390, 844)
     page = visitor.open(HAPPENS)

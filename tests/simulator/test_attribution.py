@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from checked import acts_of
 from click.testing import CliRunner
-from hypothesis import given, settings
 from machines import EXPONENTIAL, MS, ClientSpec, Load, Seen, StageSpec, machine, run
 from random_machines import coarse_loads, loads, machines
 from small_cases import case, stage
@@ -24,6 +23,7 @@ from simulator.run import simulate
 from simulator.semantics import RequestEnd, Visit, visits
 from simulator.why import attribution, why
 from simulator.workload import Profile
+from tests.examples import examples
 
 TICK = 1_000
 ANSWERED = (RequestEnd.COMPLETED, RequestEnd.DEGRADED)
@@ -190,14 +190,12 @@ def add_up(built: Machine, seen: Seen, load: Load) -> None:
         assert at == arrival
 
 
-@given(machines(), loads())
-@settings(derandomize=True, max_examples=150, deadline=None)
+@examples(150, machines(), loads())
 def test_the_parts_add_up_whatever_happens(built: Machine, load: Load) -> None:
     add_up(built, run("simpy", built, load), load)
 
 
-@given(machines(TICK, coarse=True), coarse_loads(TICK))
-@settings(derandomize=True, max_examples=150, deadline=None)
+@examples(150, machines(TICK, coarse=True), coarse_loads(TICK))
 def test_the_parts_add_up_when_everything_happens_at_once(built: Machine, load: Load) -> None:
     add_up(built, run("simpy", built, load), load)
 

@@ -42,5 +42,7 @@ def test_parity_with_bounds_checked(tmp_path: Path) -> None:
 
     armed = python("-c", TOO_SMALL)
     assert "IndexError" in armed.stderr, "the checks are not on"
-    parity = python("-m", "pytest", str(HERE / "test_parity.py"), str(HERE / "test_draws.py"))
+    parity = python(
+        "-m", "pytest", "-m", "long or not long", *(str(HERE / f"test_{one}.py") for one in ("parity", "draws"))
+    )
     assert parity.returncode == 0, parity.stdout

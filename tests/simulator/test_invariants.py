@@ -18,7 +18,8 @@ from simulator.plane import Ended
 from simulator.semantics import RequestEnd, Visit, VisitEnd, visits
 
 TICK = 1_000
-MOST = 10  # rows that are spoiled in one way, from all over the run
+# Rows that are spoiled in one way, from all over the run.
+SOME = pytest.mark.parametrize("most", [4, pytest.param(100, marks=pytest.mark.long)])
 COLUMN = {name: column for column, name in enumerate(Visit._fields)}
 OPEN, ANSWERED, REJECTED, EXPIRED, FAILED, CANCELLED = VisitEnd
 GATE, POOL, INNER, SHARDS, BATCH, EXTRA, LAST, TAIL = range(8)
@@ -77,7 +78,7 @@ class Spoil:
     def __init__(self, rule: str, which: Callable[[Visit], Any], **changes: Any) -> None:
         self.rule, self.which, self.changes = rule, which, changes
 
-    def traces(self, clean: np.ndarray) -> list[np.ndarray]:
+    def traces(self, clean: np.ndarray, most: int) -> list[np.ndarray]:
         """Each spoiled in one row; a change is a number to add, or a function of the row."""
         found = []
         for row, v in enumerate(visits(clean)):
@@ -86,7 +87,7 @@ class Spoil:
                 for name, change in self.changes.items():
                     trace[row, COLUMN[name]] = change(v) if callable(change) else trace[row, COLUMN[name]] + change
                 found.append(trace)
-        return found[:: max(1, len(found) // MOST)]
+        return found[:: max(1, len(found) // most)]
 
 
 def done(v: Visit) -> bool:
@@ -161,11 +162,12 @@ SPOILS = {
 }  # fmt: skip
 
 
+@SOME
 @pytest.mark.parametrize("name", SPOILS)
-def test_the_checker_sees_a_visit_that(name: str) -> None:
+def test_the_checker_sees_a_visit_that(name: str, most: int) -> None:
     """The rule's name must come up for one row at least, and for none may the checker stay silent."""
     spoil = SPOILS[name]
-    noticed(spoil, [said(trace) for trace in spoil.traces(busy_run().trace)])
+    noticed(spoil, [said(trace) for trace in spoil.traces(busy_run().trace, most)])
 
 
 def noticed(spoil: Spoil, found: list[list[str]]) -> None:
@@ -197,13 +199,14 @@ def test_the_checker_sees_a_request_that_nobody_heard_of() -> None:
     assert any(v.startswith("R1") for v in said(busy_run().trace, Ended(*(column[1:] for column in ended))))
 
 
+@SOME
 @pytest.mark.parametrize("stage", [GATE, INNER, SHARDS, LAST, TAIL])
-def test_the_checker_sees_that_a_visit_is_missing(stage: int) -> None:
+def test_the_checker_sees_that_a_visit_is_missing(stage: int, most: int) -> None:
     """Any but the last of its request, so that the numbering alone does not tell; renumbered, none does."""
     trace = busy_run().trace
     silent = 0
     rows = [row for row, v in enumerate(visits(trace)) if v.stage == stage and v.outcome == ANSWERED]
-    for row in rows:
+    for row in rows[:: max(1, len(rows) // most)]:
         request, visit = trace[row, :2]
         shorter = np.delete(trace, row, axis=0)
         same = shorter[:, 0] == request
@@ -294,11 +297,12 @@ WORLD_SPOILS = {
 }
 
 
+@SOME
 @pytest.mark.parametrize("name", WORLD_SPOILS)
-def test_the_checker_sees_in_a_changing_world_a_visit_that(name: str) -> None:
+def test_the_checker_sees_in_a_changing_world_a_visit_that(name: str, most: int) -> None:
     seen, spoil = lively_run(), WORLD_SPOILS[name]
     assert broken(lively(), LIVELY, seen) == []
-    spoilt = [dataclasses.replace(seen, trace=trace) for trace in spoil.traces(seen.trace)]
+    spoilt = [dataclasses.replace(seen, trace=trace) for trace in spoil.traces(seen.trace, most)]
     noticed(spoil, [broken(lively(), LIVELY, one) for one in spoilt])
 
 

@@ -86,7 +86,7 @@ def test_a_window_has_some_dozens_of_rows_and_not_many_more_looks() -> None:
 
 
 @pytest.mark.parametrize("workload", WORKLOADS.values(), ids=WORKLOADS)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", [pytest.param("simpy", marks=pytest.mark.long), "compiled"])
 def test_it_does_not_show_whether_arrivals_were_kept(
     workload: str, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,6 +18,7 @@ from machines import (
     ClassSpec,
     ClientSpec,
     Load,
+    Seen,
     StageSpec,
     assert_same,
     machine,
@@ -41,26 +44,24 @@ from simulator.machine import (
 from simulator.plane import EventLimitReachedError, StageTally
 from simulator.semantics import RequestEnd, Visit, VisitEnd
 from simulator.workload import Profile
+from tests.examples import examples
 
 TICK = 1_000
 OUTCOME = Visit._fields.index("outcome")
 
 
-@given(machines(), loads())
-@settings(derandomize=True, max_examples=300, deadline=None)
+@examples(300, machines(), loads())
 def test_r11_parity(built: Machine, load: Load) -> None:
     assert_same(*(run(engine, built, load) for engine in ENGINES))
 
 
-@given(machines(TICK, coarse=True), coarse_loads(TICK))
-@settings(derandomize=True, max_examples=300, deadline=None)
+@examples(300, machines(TICK, coarse=True), coarse_loads(TICK))
 def test_r11_parity_when_everything_happens_at_once(built: Machine, load: Load) -> None:
     """On a coarse clock most events share their instant with others, so that only a stated order (R6) can agree."""
     assert_same(*(run(engine, built, load) for engine in ENGINES))
 
 
-@given(machines(TICK, coarse=True), coarse_loads(TICK))
-@settings(derandomize=True, max_examples=150, deadline=None)
+@examples(150, machines(TICK, coarse=True), coarse_loads(TICK))
 def test_r11_parity_of_the_tree_of_the_least_outstanding(built: Machine, load: Load) -> None:
     """The kernel looks at all of a few replicas and asks a tree of many; here of few, too, for more of them to tie."""
     own = [stage.balancing not in (SHARED, LEAST_OUTSTANDING) for stage in built.stages]
@@ -228,13 +229,17 @@ def test_r11_parity_of_twenty_thousand_requests() -> None:
         assert np.sum(getattr(seen[0].tally, name)) > 20, f"{name}: something does not happen"
 
 
+@cache
+def uncut(engine: str) -> Seen:
+    return run(engine, big(), Load([400 * MS], profile=Profile.constant(1500.0)))
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @given(cuts=st.lists(st.integers(0, 400 * MS), max_size=60))
 @settings(derandomize=True, max_examples=5, deadline=None)
 def test_r6_where_control_looks_changes_nothing(engine: str, cuts: list[int]) -> None:
-    profile = Profile.constant(1500.0)
-    whole = run(engine, big(), Load([400 * MS], profile=profile))
-    cut = run(engine, big(), Load(sorted({*cuts, 400 * MS}), profile=profile))
+    whole = uncut(engine)
+    cut = run(engine, big(), Load(sorted({*cuts, 400 * MS}), profile=Profile.constant(1500.0)))
     assert cut.trace.tolist() == whole.trace.tolist()
     assert [column.tolist() for column in cut.ended] == [column.tolist() for column in whole.ended]
     assert cut.looks[-1][1] == whole.looks[-1][1], "events"

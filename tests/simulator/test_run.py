@@ -140,9 +140,8 @@ def test_the_contract() -> None:
 
 def test_both_engines_print_the_same_bytes_but_for_their_name_and_the_same_twice() -> None:
     """As a user runs them: processes of their own."""
-    simpy, compiled, again = (
-        command(CATALOG_CASE, *QUICK, "--json", "--engine", engine) for engine in ("simpy", "compiled", "compiled")
-    )
+    asked = (CATALOG_CASE, "--requests", "150", "--replications", "2", "--json")
+    simpy, compiled, again = (command(*asked, "--engine", engine) for engine in ("simpy", "compiled", "compiled"))
     assert [run.returncode for run in (simpy, compiled, again)] == [0, 0, 0], simpy.stderr
     assert compiled.stdout == again.stdout
     assert simpy.stdout != compiled.stdout
@@ -448,7 +447,10 @@ def test_bad_input_is_one_clear_message(name: str) -> None:
     assert "Traceback" not in message
 
 
-@pytest.mark.parametrize("name", ["unknown path", "zero replicas", "requests 0"])
+@pytest.mark.parametrize(
+    "name",
+    ["unknown path", *(pytest.param(one, marks=pytest.mark.long) for one in ("zero replicas", "requests 0"))],
+)
 def test_bad_input_ends_the_command_with_1(name: str) -> None:
     result = command(*BAD[name])
     assert result.returncode == 1

@@ -66,10 +66,10 @@ def by_formula(rate: float, percentile: float, seconds: float) -> int:
     [
         (75, 90, 60, 1),
         (400, 99, 54, 4),
-        (400, 95, 60, 30),
-        (800, 90, 30, 8),
+        pytest.param(400, 95, 60, 30, marks=pytest.mark.long),
+        pytest.param(800, 90, 30, 8, marks=pytest.mark.long),
         (2_000, 95, 40, 30),
-        (4_000, 95, 39, 20),
+        pytest.param(4_000, 95, 39, 20, marks=pytest.mark.long),
     ],
 )
 def test_as_many_as_erlang_says(rate: int, percentile: float, at_most: float, start: int) -> None:

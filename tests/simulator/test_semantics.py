@@ -44,6 +44,7 @@ from simulator.run import simulate
 from simulator.semantics import RequestEnd, Visit, VisitEnd, visits
 from simulator.visits import Luck
 from simulator.workload import SECOND, Profile
+from tests.examples import examples
 
 TICK = 1_000
 COLUMN = {name: column for column, name in enumerate(Visit._fields)}
@@ -121,48 +122,62 @@ def found(engine: str, built: Machine, load: Load, rule: str = "") -> list[str]:
 # -- random runs ------------------------------------------------------------------------------------------------------
 
 
-@given(FINE | COARSE)
-@settings(derandomize=True, max_examples=300, deadline=None)
+@examples(300, FINE | COARSE)
 def test_random_runs_keep_all_rules(example: tuple[Machine, Load]) -> None:
     assert found("compiled", *example) == []
 
 
+@examples(240, FINE | COARSE)
+def test_random_runs_of_the_reference_keep_all_rules(example: tuple[Machine, Load]) -> None:
+    assert found("simpy", *example) == []
+
+
+# Rule by rule, on examples of its own: the one above looks at all of them at once.
+
+
+@pytest.mark.long
 @given(FINE | COARSE)
 @some_runs
 def test_r1_one_end(example: tuple[Machine, Load]) -> None:
     assert found("simpy", *example, "R1") == []
 
 
+@pytest.mark.long
 @given(FINE | COARSE)
 @some_runs
 def test_r2_causality(example: tuple[Machine, Load]) -> None:
     assert found("simpy", *example, "R2") == []
 
 
+@pytest.mark.long
 @given(FINE | COARSE)
 @some_runs
 def test_r3_capacity(example: tuple[Machine, Load]) -> None:
     assert found("simpy", *example, "R3") == []
 
 
+@pytest.mark.long
 @given(FINE | COARSE)
 @some_runs
 def test_r4_work_conserving(example: tuple[Machine, Load]) -> None:
     assert found("simpy", *example, "R4") == []
 
 
+@pytest.mark.long
 @given(FINE | COARSE)
 @some_runs
 def test_r5_order(example: tuple[Machine, Load]) -> None:
     assert found("simpy", *example, "R5") == []
 
 
+@pytest.mark.long
 @given(FINE | COARSE)
 @some_runs
 def test_r7_second_tries(example: tuple[Machine, Load]) -> None:
     assert found("simpy", *example, "R7") == []
 
 
+@pytest.mark.long
 @given(FINE | COARSE)
 @some_runs
 def test_r8_deadlines(example: tuple[Machine, Load]) -> None:
@@ -310,6 +325,7 @@ def test_random_runs_show_every_end() -> None:
 # -- R6: time ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @given(FINE | COARSE)
 @some_runs
 def test_r6_nothing_happens_after_the_end(example: tuple[Machine, Load]) -> None:
