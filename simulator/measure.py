@@ -20,7 +20,7 @@ from simulator.workload import nanoseconds
 
 FULL = 1_000_000  # millionths: the quality of an answer in which nothing was replaced
 PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
-_FLUSH = 1 << 16
+_FLUSH = 1 << 13
 
 
 class Recorder:
