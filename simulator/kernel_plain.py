@@ -2,7 +2,8 @@
 
 numba compiles the kernel once for each type of its arrays. To the code for plain records a field that they lack is a
 constant: who reads it gets the constant, who writes it does nothing. The compiler then drops every question that this
-answers, and all that would follow. So one text is two kernels, and it is the network that chooses.
+answers, and all that would follow. So one text is two kernels, and it is the network that chooses. Where no field says
+it, `clock.plain`, a constant in both, does: a visit never outlives its call, and only services end.
 """
 
 from __future__ import annotations
@@ -127,7 +128,6 @@ def _teach_one(record: Any, name: str, kind: Any, value: float) -> None:
 
 for _name, _dtype in kernel_state.RECORDS.items():
     _teach(_fewer(_dtype, LACKING[_name]), _dtype, LACKING[_name])
-# Whether the network is plain no record says: it is what they are.
 _WHICH = np.dtype([("plain", np.int64)])
 _teach(kernel_state.CLOCK, _WHICH, {"plain": 0})
 _teach(_fewer(kernel_state.CLOCK, CLOCK), _WHICH, {"plain": 1})

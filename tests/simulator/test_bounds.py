@@ -43,6 +43,10 @@ def test_parity_with_bounds_checked(tmp_path: Path) -> None:
     armed = python("-c", TOO_SMALL)
     assert "IndexError" in armed.stderr, "the checks are not on"
     parity = python(
-        "-m", "pytest", "-m", "long or not long", *(str(HERE / f"test_{one}.py") for one in ("parity", "draws"))
+        "-m",
+        "pytest",
+        "-m",
+        "long or not long",
+        *(str(HERE / f"test_{one}.py") for one in ("parity", "plain", "draws")),
     )
     assert parity.returncode == 0, parity.stdout

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from machines import CONSTANT, GAMMA, MS, ClassSpec, ClientSpec, Load, StageSpec, assert_same, machine, run
 
 from cases.files import loads
-from simulator import kernel_plain, kernel_state
+from simulator import kernel_plain, kernel_state, requests_compiled
 from simulator.control import environment, is_still
 from simulator.machine import (
     LEAST_OF,
@@ -66,6 +66,14 @@ def test_both_kernels_and_the_reference_do_the_same(built: Machine, load: Load) 
     assert is_plain(built)
     plain, full = (run("compiled", built, load, keep_trace=False, still=still) for still in (True, False))
     assert_same(plain, full)
+    assert_same(plain, run("simpy", built, load, keep_trace=False))
+
+
+def test_its_pools_grow_as_the_others_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests_compiled, "ROOM", 1)
+    built = machine([StageSpec(floor=9 * MS), StageSpec(after=(0,)), StageSpec(after=(0,)), StageSpec(after=(1, 2))])
+    load = Load([100 * MS, 400 * MS], profile=Profile.constant(1_000.0), seed=1)
+    plain = run("compiled", built, load, keep_trace=False, still=True)
     assert_same(plain, run("simpy", built, load, keep_trace=False))
 
 
