@@ -150,7 +150,7 @@ class State(NamedTuple):
     noted: Ints  # places in there that are yet to be counted
     agenda: Records  # ITEM
     ended: Records
-    trace: Ints  # shape (room, FIELDS)
+    trace: Ints  # shape (room, FIELDS), without rows where nothing is traced
     wanted: Any  # uint8: by request, whether it is traced; empty: all are
 
 
@@ -218,7 +218,7 @@ def state(machine: Machine, keep_trace: bool, traced: Ints | None, room: int) ->
         noted=np.zeros(NOTED, dtype=np.int64),
         agenda=np.zeros(room, dtype=ITEM),
         ended=np.zeros(room, dtype=ENDED),
-        trace=np.zeros((room if keep_trace or traced is not None else 1, FIELDS), dtype=np.int64),
+        trace=np.zeros((room if clock["traced"] else 0, FIELDS), dtype=np.int64),
         wanted=wanted,
     )
     return grown(made, room)
@@ -230,7 +230,7 @@ def grown(st: State, room: int) -> State:
     most = int(clock["most"]) + int(clock["longest_tow"])
     for name, used in (("heap", "pending"), ("ended", "ended"), ("agenda", "agenda"), ("trace", "rows")):
         array = getattr(st, name)
-        if clock[used] + most > len(array) and (name != "trace" or len(array) > 1):
+        if clock[used] + most > len(array) and (name != "trace" or len(array)):
             st = st._replace(**{name: _longer(array, int(clock[used]) + most)})
     for name in ("timer", "visit", "scope", "request"):
         if clock[f"free_{name}s"] < (2 if name in ("scope", "request") else most):
