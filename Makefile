@@ -17,7 +17,7 @@ app: $(VENV)/app.stamp
 
 test: $(VENV)/test.stamp
 	$(PY) -m simulator.engine
-	@echo "About ten minutes on two cores; the browser tests come first."
+	@echo "Some eight minutes on two cores; the browser tests come first."
 	$(PY) -m pytest $(SHARED)
 
 # The long statistical suite, the parity suite with array bounds checked (test_bounds.py), finer flows in a browser.

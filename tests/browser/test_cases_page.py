@@ -149,6 +149,7 @@ def test_found_and_opened_in_one_click(visit: Visit) -> None:
     assert page.locator("img.still").first.evaluate("e => e.complete && e.naturalWidth > 0")
     title = shown.last.locator("h2").inner_text()
     search = page.get_by_role("textbox", name="Search")
+    visitor.settled()
     search.fill(title)
     search.press("Enter")
     visitor.until("location.search.startsWith('?find=')")
