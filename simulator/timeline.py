@@ -26,7 +26,6 @@ MILLISECOND = 1_000_000
 PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
 MOST_ROWS = 10_000
 ENDS = tuple(end for end in RequestEnd if end is not RequestEnd.IN_FLIGHT)
-FEW = 8  # ends of rows to which all arrivals are compared, rather than each looked up
 COARSE_BINS = (63 - histogram.COARSE) << histogram.COARSE
 # Where the coarse bins of latencies begin (ns).
 BIN_EDGES: Ints = np.array([histogram.lowest(index, histogram.COARSE) for index in range(COARSE_BINS)], dtype=np.int64)
@@ -186,13 +185,8 @@ class Series:
         if not len(times):
             return
         first = bisect_right(self._times, int(times.min()))
-        ends = self._times[first:]
-        if len(ends) <= FEW:  # as it mostly is
-            before = np.array([np.count_nonzero(times < end) for end in ends], dtype=np.int64)
-        else:
-            rows = np.searchsorted(ends, times, side="right")
-            before = np.cumsum(np.bincount(rows, minlength=len(ends))[: len(ends)])
-        for row, count in enumerate(np.diff(before, prepend=0).tolist(), first):
+        counts = np.bincount(np.searchsorted(self._times[first:], times, side="right"))
+        for row, count in enumerate(counts[: len(self._times) - first].tolist(), first):
             self._offered[row] += count
 
     def _stages(self) -> dict[str, Floats]:

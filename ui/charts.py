@@ -111,7 +111,7 @@ def heat_figure(result: SimulationResult) -> Figure:
     if timeline is None or not timeline.latencies.any():
         return figure
     used = np.flatnonzero(timeline.latencies.any(axis=0))
-    low, high = int(used[0]), int(used[-1])
+    low, high = max(int(used[0]), 1), int(used[-1])  # on a logarithmic axis there is no place for 0
     shares = timeline.latencies[:, low : high + 1].T / np.maximum(timeline.latencies.sum(axis=1), 1)
     heat = {
         "type": "heatmap",
