@@ -87,7 +87,7 @@ def environment(
     elif ahead is not None:
         arrivals = ahead.again()
     else:
-        arrivals = ArrivalStream(plan.load, plan.run.seed, replication)
+        arrivals = ArrivalStream(plan.load, plan.run.seed, replication, _arithmetic(engine))
     if engine == "simpy":
         env = Clock(tick)
         return env, SimPyRequests(env, machine, arrivals, traced=traced, limit=limit, tick=tick)
@@ -96,6 +96,14 @@ def environment(
     kernel = KernelEnvironment(tick)
     kernel.plane = CompiledRequests(machine, arrivals, traced=traced, limit=limit, tick=tick, still=is_still(plan))
     return kernel, kernel.plane
+
+
+def _arithmetic(engine: str) -> draws.Arithmetic:
+    if engine == "simpy":
+        return draws.NUMPY
+    from simulator.kernel_draws import COMPILED
+
+    return COMPILED
 
 
 def is_still(plan: Plan) -> bool:
@@ -226,7 +234,7 @@ def observe(
 def window_of(plan: Plan, replication: int, engine: str, tick: Tick) -> Window:
     """What a replication measures. In a closed loop, where arrivals depend on answers, it is run once to find out."""
     if not isinstance(plan.load, Closed):
-        return window(plan.load, plan.run, replication, tick)
+        return window(plan.load, plan.run, replication, tick, _arithmetic(engine))
     return _found_by_running(plan, replication, engine, tick)
 
 

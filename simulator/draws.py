@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,10 +79,14 @@ def below(draw: int, n: int) -> int:
     return ((draw >> 32) * n) >> 32
 
 
+def stream_key(seed: int, replication: int, source: int) -> int:
+    """From which the keys of a source's requests are derived, by their ordinals."""
+    return mix(mix(mix(seed & MASK, 0), replication), source)
+
+
 def root_keys(seed: int, replication: int, source: int, ordinals: NDArray[np.int64]) -> Keys:
     """Keys of the requests with these ordinals within their source."""
-    stream = mix(mix(mix(seed & MASK, 0), replication), source)
-    return mix_many(stream, ordinals.astype(np.uint64))
+    return mix_many(stream_key(seed, replication, source), ordinals.astype(np.uint64))
 
 
 # -- quantile tables ------------------------------------------------------------------------------------------------
@@ -123,6 +128,16 @@ def quantiles(table: Floats, draws: Keys) -> Floats:
     low = table[cell]
     drawn: Floats = low + (table[cell + 1] - low) * fraction
     return np.where(clipped, table[side], drawn) if rare else drawn
+
+
+class Arithmetic(NamedTuple):
+    """Whose arithmetic it is for arrays: the same bits, sooner or later."""
+
+    mix_many: Callable[[Keys | int, Keys | int], Keys]
+    quantiles: Callable[[Floats, Keys], Floats]
+
+
+NUMPY = Arithmetic(mix_many, quantiles)
 
 
 def _edges() -> Floats:

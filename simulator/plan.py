@@ -15,6 +15,7 @@ from cases.errors import RunError, StagecraftError
 from cases.numbers import from_table
 from cases.scenarios import scenario as scenario_of
 from cases.spec import Case, RunSpec, Scenario
+from simulator import draws
 from simulator.machine import NEVER, Machine
 from simulator.network import Network, resolve
 from simulator.workload import LATEST, SECOND, ArrivalStream, Closed, Load, Replay, nanoseconds
@@ -257,13 +258,19 @@ def _check_recorded(load: Replay, run: Run) -> None:
         )
 
 
-def window(load: Load, run: Run, replication: int, tick: Callable[[], None] = lambda: None) -> Window:
+def window(
+    load: Load,
+    run: Run,
+    replication: int,
+    tick: Callable[[], None] = lambda: None,
+    arithmetic: draws.Arithmetic = draws.NUMPY,
+) -> Window:
     """What a replication measures: found by reading its arrivals ahead. `tick` is called now and then; it may raise.
 
     Not for a closed loop, whose arrivals depend on the answers: there only `Run.span` is known beforehand.
     """
     assert not isinstance(load, Closed)
-    arrivals = Ahead(load, run.seed, replication, tick)
+    arrivals = Ahead(load, run.seed, replication, tick, arithmetic)
     if run.span is not None:
         start, end = run.span
         found = Window(arrivals.number_at(start), arrivals.number_at(end), start, end, arrivals)
@@ -283,8 +290,15 @@ def window(load: Load, run: Run, replication: int, tick: Callable[[], None] = la
 class Ahead:
     """The arrivals of a replication, read forward, once; those of all but long runs are kept for the run itself."""
 
-    def __init__(self, load: Load, seed: int, replication: int, tick: Callable[[], None]) -> None:
-        self._of = (load, seed, replication)
+    def __init__(
+        self,
+        load: Load,
+        seed: int,
+        replication: int,
+        tick: Callable[[], None],
+        arithmetic: draws.Arithmetic = draws.NUMPY,
+    ) -> None:
+        self._of = (load, seed, replication, arithmetic)
         self._tick = tick
         self._stream = ArrivalStream(*self._of)
         self._chunk = self._stream.chunk()

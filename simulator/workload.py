@@ -71,10 +71,12 @@ class Source(NamedTuple):
     seed: int
     replication: int
     number: int = 0  # within the replication
+    arithmetic: draws.Arithmetic = draws.NUMPY
 
-    def keys(self, ordinals: Ints) -> draws.Keys:
-        """Root keys of what has these numbers within the source."""
-        return draws.root_keys(*self, ordinals)
+    def keys(self, first: int, size: int) -> draws.Keys:
+        """Root keys of so many from `first` on."""
+        key = draws.stream_key(self.seed, self.replication, self.number)
+        return self.arithmetic.mix_many(key, np.arange(first, first + size, dtype=np.uint64))
 
 
 class Stream(Protocol):
@@ -104,8 +106,8 @@ class Load(ABC):
 class ArrivalStream:
     """The arrivals of a load in one replication, chunk by chunk; the same however they are cut."""
 
-    def __init__(self, load: Load, seed: int, replication: int) -> None:
-        self._stream = load.read(Source(seed, replication))
+    def __init__(self, load: Load, seed: int, replication: int, arithmetic: draws.Arithmetic = draws.NUMPY) -> None:
+        self._stream = load.read(Source(seed, replication, arithmetic=arithmetic))
         self._returned: deque[Arrivals] = deque()
 
     def chunk(self, size: int = CHUNK) -> Arrivals:
@@ -289,11 +291,12 @@ class _Spaced:
 
     def chunk(self, size: int) -> Arrivals:
         first = self._next
-        keys = self._source.keys(np.arange(first, first + size))
+        keys = self._source.keys(first, size)
         if self._gaps is None:
             gaps = np.full(size, UNIT)
         else:
-            gaps = (draws.quantiles(self._gaps, draws.mix_many(keys, draws.GAP)) * UNIT + 0.5).astype(np.int64)
+            mix_many, quantiles = self._source.arithmetic
+            gaps = (quantiles(self._gaps, mix_many(keys, draws.GAP)) * UNIT + 0.5).astype(np.int64)
         totals = self._total + np.cumsum(gaps)
         self._next, self._total = first + size, int(totals[-1])
         return Arrivals(first, self._inverse.times(totals), keys, *(_unsaid(size),) * 4)
@@ -407,7 +410,7 @@ class _Recorded:
 
     def chunk(self, size: int) -> Arrivals:
         first, self._next = self._next, self._next + size
-        keys = self._source.keys(np.arange(first, self._next))
+        keys = self._source.keys(first, self._next - first)
         times, kinds, items = (
             np.append(part, np.full(size - len(part), missing))
             for part, missing in zip((c[first : self._next] for c in self._columns), (LATEST, -1, -1), strict=True)

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from machines import CONSTANT, EXPONENTIAL, GAMMA, LOGNORMAL, MS, Load, StageSpec, machine, run, tables
 from numba import njit
 
-from simulator import draws, histogram, requests_compiled
+from simulator import draws, histogram, kernel_draws, requests_compiled
 from simulator.network import LEAST_OF, RANDOM
 from simulator.workload import Profile
 
 WORDS = st.integers(0, 2**64 - 1)
+ARITHMETICS = draws.NUMPY, kernel_draws.COMPILED
 EXTREMES = [
     0,
     1,
@@ -53,8 +54,12 @@ def test_mix_is_splitmix64() -> None:
 @settings(derandomize=True, max_examples=300, deadline=None)
 def test_mix_is_the_same_everywhere(key: int, word: int) -> None:
     expected = draws.mix(key, word)
-    assert int(draws.mix_many(key, word)[0]) == expected
-    assert int(draws.mix_many(np.array([key, key], dtype=np.uint64), word)[1]) == expected
+    two = np.array([[key, key ^ 1], [word, word ^ 1]], dtype=np.uint64)
+    for mix_many, _ in ARITHMETICS:
+        assert mix_many(key, word).tolist() == [expected]
+        assert mix_many(two[0], word).tolist() == [expected, draws.mix(key ^ 1, word)]
+        assert mix_many(key, two[1]).tolist() == [expected, draws.mix(key, word ^ 1)]
+        assert mix_many(two[0], two[1]).tolist() == [expected, draws.mix(key ^ 1, word ^ 1)]
     assert int(requests_compiled.mix(np.uint64(key), np.uint64(word))) == expected
 
 
@@ -75,7 +80,8 @@ def test_quantile_is_the_same_everywhere_in_the_tails(draw: int, kind: int) -> N
 def same_quantile(draw: int, kind: int) -> None:
     table = tables()[kind]
     expected = draws.quantile(table, draw)
-    assert draws.quantiles(table, np.array([draw], dtype=np.uint64)).tolist() == [expected]
+    for _, quantiles in ARITHMETICS:
+        assert quantiles(table, np.array([draw], dtype=np.uint64)).tolist() == [expected]
     assert float(requests_compiled.quantile(tables(), kind, np.uint64(draw))) == expected
 
 
