@@ -32,6 +32,7 @@ from simulator.world import processes
 LOOKS = 240  # into which the time until the window closes is cut,
 REQUESTS_A_LOOK = 100_000  # or more: what ended since the last one is held in memory
 LOOKS_A_ROW = 4  # of the timeline, where no step is stated: a percentile wants requests behind it
+FEWEST_A_LOOK = 4_096  # requests, where there is no timeline: looking costs as much for few as for these
 PATIENCE = 16  # in the drain one waits for so small a part of what has passed of it
 
 LOOK_UP = (1 << 15) - 1  # steps of the environment between two looks at the wall clock, less one
@@ -193,14 +194,17 @@ def observe(
 ) -> Generator[simpy.Event, Any, None]:
     """Sample the run, open and close the measuring window, and end it (R9). `step`: of the timeline, if one is said.
 
-    Until the window closes one looks as rarely as rows and memory allow. After that it is often at first, for a run is
-    over at the first look that finds all measured requests ended; and the more rarely the longer that takes.
+    Until the window closes one looks as rarely as rows, memory and who watches allow. After that it is often at first,
+    for a run is over at the first look that finds all measured requests ended; and the more rarely the longer that
+    takes.
     """
     window = recorder.window
     look = max(1, -(-window.end // max(LOOKS, window.last // REQUESTS_A_LOOK)))
     most = max(look, window.end * REQUESTS_A_LOOK // window.last)
     row = step or LOOKS_A_ROW * look
     between = LOOKS_A_ROW * look if LOOKS_A_ROW * look <= most else look
+    if not recorder.keeps_timeline:
+        row = between = max(between, window.end * FEWEST_A_LOOK // window.last)
     instants = sorted({*(i for d in (between, row) for i in range(d, window.end, d)), window.start, window.end} - {0})
 
     def paid(now: int) -> Ints:

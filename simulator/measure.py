@@ -79,6 +79,11 @@ class Recorder:
         self._series = Series(machine, self.good_within, step, window.end) if keep_timeline else None
 
     @property
+    def keeps_timeline(self) -> bool:
+        """Whether it wants to look when a row ends."""
+        return self._series is not None
+
+    @property
     def offered(self) -> int:
         """Measured requests."""
         return self.window.last - self.window.first

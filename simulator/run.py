@@ -30,7 +30,7 @@ def simulate(
     """Run all replications of a plan, each on the plane that `engine` names at its start.
 
     `timeline`: the step (ns) of the result's timeline; without one it has some dozens of rows, for charts.
-    `progress` is told the share of the run that is done (0 to 1) some hundreds of times, from whichever thread; it may
+    `progress` is told the share of the run that is done (0 to 1) some dozens of times, from whichever thread; it may
     raise, which ends the run. RunError if the run takes longer than the wall-time limit. The result does not depend on
     `workers`, the number of threads (by default one a core; the reference plane holds the interpreter, so it gets one).
     """

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from small_cases import case, stage
 
+from simulator import control
 from simulator import plan as plans
-from simulator.control import LOOKS, LOOKS_A_ROW, PATIENCE, replicate, window_of
+from simulator.control import FEWEST_A_LOOK, LOOKS, LOOKS_A_ROW, PATIENCE, replicate, window_of
 from simulator.measure import Recorder
 from simulator.plan import Plan, Window, plan
 from simulator.workload import CHUNK, SECOND, ArrivalStream
@@ -80,6 +81,22 @@ def test_a_window_has_some_dozens_of_rows_and_not_many_more_looks() -> None:
     assert told == sorted(told)
     spans = np.diff(recorder.timeline.times, prepend=0)
     assert spans[:-1].min() == spans[:-1].max(), "the window opens within a row"
+
+
+def test_without_a_timeline_one_looks_as_rarely_as_it_pays() -> None:
+    """Only the first replication keeps one; the others find the same as if they did."""
+    planned = plan(case(stage(service="{kind: exponential, mean: 1 ms}"), rate="100/s"), requests=40_000)
+    window = window_of(planned, 1, "compiled", lambda: None)
+    told: list[float] = []
+    rare = replicate(planned, 1, "compiled", window, told.append, lambda: None)
+    assert rare.timeline is None
+    assert window.last // FEWEST_A_LOOK <= len(told) <= window.last // FEWEST_A_LOOK + 3 < LOOKS // LOOKS_A_ROW
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(control, "FEWEST_A_LOOK", 1)
+        often = replicate(planned, 1, "compiled", window, told.append, lambda: None)
+    assert len(told) > LOOKS // LOOKS_A_ROW
+    for found in ("counts", "latencies", "part_sums", "busy_ns", "waiting_ns", "events", "ended_at"):
+        assert np.array_equal(getattr(rare, found), getattr(often, found)), found
 
 
 # -- arrivals that were read ahead ------------------------------------------------------------------------------------
