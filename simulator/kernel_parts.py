@@ -1,4 +1,4 @@
-"""Small things the kernel is made of: draws, the heap and its lanes, queues, idle workers, caches; all compiled.
+"""Small things the kernel is made of: draws, events and their lanes, queues, idle workers, caches; all compiled.
 
 Functions take the few arrays and records that they touch: handing over the whole state costs more than what they do.
 """
@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from simulator import draws, histogram, kernel_cache
-from simulator.kernel_state import GUIDE_BITS, NONE, SLOT, WORD_BITS, Number, Records, Row
+from simulator.kernel_state import GUIDE_BITS, NO_EVENT, NONE, SLOT, WORD_BITS, Number, Records, Row, Tree
 from simulator.machine import ABSENT, DRAINING, LRU, MILLION, MOST_TOKENS, NEVER, READY, UNLIMITED, Ints
 from simulator.plane import LONGEST_SERVICE
 from simulator.semantics import ID_BITS
@@ -28,8 +28,8 @@ WORD = (1 << WORD_BITS) - 1
 
 # Keys stay uint64: numba makes float64 of uint64 with int64.
 HOT_DRAW = np.uint64(draws.HOT)
-U0, U1, U4, U5, U6, U11, U27, U30, U31, U32, U56, U63 = (
-    np.uint64(i) for i in (0, 1, 4, 5, 6, 11, 27, 30, 31, 32, 56, 63)
+U0, U1, U2, U3, U4, U5, U6, U11, U27, U30, U31, U32, U56, U63 = (
+    np.uint64(i) for i in (0, 1, 2, 3, 4, 5, 6, 11, 27, 30, 31, 32, 56, 63)
 )
 GOLDEN, MULTIPLIER_1, MULTIPLIER_2 = (np.uint64(i) for i in (draws.GOLDEN, draws.MULTIPLIER_1, draws.MULTIPLIER_2))
 LOW_63, LOW_52 = np.uint64((1 << 63) - 1), np.uint64((1 << 52) - 1)
@@ -168,57 +168,61 @@ def count_waits(clock: Row, noted: Ints, waits: Ints) -> None:
 
 
 # -- events -----------------------------------------------------------------------------------------------------------
+#
+# They play a tournament (Knuth, volume 3, section 5.4.1): each has a leaf, each node above knows which of its events is
+# due first. Unlike in a heap, whom one meets on the way up depends on no comparison, so that nothing waits for those.
 
 
 @inlined
-def rise(heap: Records, i: np.uint64, time: int, key: int, slot: Number, lane: Number) -> None:
-    """An event to the gap at `i`, or as far above it as it is due before others."""
-    while i > U0:
-        above = heap[(i - U1) >> U1]
-        if above.time < time or (above.time == time and above.key < key):
-            break
-        here = heap[i]
-        here.time, here.key, here.slot, here.lane = above.time, above.key, above.slot, above.lane
-        i = (i - U1) >> U1
-    here = heap[i]
-    here.time, here.key, here.slot, here.lane = time, key, slot, lane
+def replay(tree: Tree, events: Records, leaves: Number, e: Number, time: int) -> None:
+    """An event falls due at another time: all its games again, up to the root.
 
-
-@inlined
-def replace_first(clock: Row, heap: Records, time: int, key: int, slot: Number, lane: Number) -> None:
-    """Put an event where the first was: the gap goes down to where no others are, the event up from there.
-
-    What takes the first one's place is mostly late, so that it hardly rises (Knuth, volume 3, exercise 5.2.3-18).
+    Who wins is hard to foresee, hence no branch; that two are due at once is rare.
     """
-    size = np.uint64(clock.pending)
-    i = U0
-    child = U1
-    while child + U1 < size:
-        left, right = heap[child], heap[child + U1]
-        ahead = right.time < left.time  # hard to foresee, hence no branch; that they are the same is rare
-        if right.time == left.time:
-            ahead = right.key < left.key
-        child += np.uint64(ahead)
-        here, least = heap[i], heap[child]
-        here.time, here.key, here.slot, here.lane = least.time, least.key, least.slot, least.lane
-        i = child
-        child = (i << U1) + U1
-    if child < size:
-        here, least = heap[i], heap[child]
-        here.time, here.key, here.slot, here.lane = least.time, least.key, least.slot, least.lane
-        i = child
-    rise(heap, i, time, key, slot, lane)
+    i = np.uint64(leaves + e)
+    first = np.int64(e)
+    tree.times[i], tree.firsts[i] = time, first
+    while i > U1:
+        other = tree.firsts[i ^ U1]
+        ahead = tree.times[i ^ U1] - time
+        if ahead == 0:
+            if events[np.uint64(other)].key < events[np.uint64(first)].key:
+                first = other
+        else:
+            earlier = ahead >> 63  # all bits, or none
+            time += ahead & earlier
+            first ^= (first ^ other) & earlier
+        i >>= U1
+        tree.times[i], tree.firsts[i] = time, first
 
 
-def _push(clock: Row, heap: Records, time: int, key: int, slot: Number, lane: Number) -> None:
-    """An event, in the place of the first if that is over."""
+@inlined
+def replace_first(clock: Row, tree: Tree, events: Records, time: int, key: int, slot: Number, lane: Number) -> None:
+    """Put an event where the first was."""
+    e = SLOT(tree.firsts[U1])
+    event = events[e]
+    event.key, event.slot, event.lane = key, slot, lane
+    replay(tree, events, clock.leaves, e, time)
+
+
+def _push(clock: Row, tree: Tree, events: Records, time: int, key: int, slot: Number, lane: Number) -> None:
+    """An event, in the place of the first if that is over; else it rises as far as it is due before others."""
     if clock.spent:
         clock.spent = 0
-        replace_first(clock, heap, time, key, slot, lane)
+        replace_first(clock, tree, events, time, key, slot, lane)
     else:
-        i = np.uint64(clock.pending)
-        clock.pending += 1
-        rise(heap, i, time, key, slot, lane)
+        e = clock.free_event
+        event = events[e]
+        clock.free_event = event.next
+        clock.free_events -= SLOT(1)
+        event.key, event.slot, event.lane = key, slot, lane
+        i = np.uint64(clock.leaves + e)
+        while True:
+            tree.times[i], tree.firsts[i] = time, np.int64(e)
+            i >>= U1
+            # At 0, above the root, there is a time before all others.
+            if tree.times[i] < time or (tree.times[i] == time and events[np.uint64(tree.firsts[i])].key < key):
+                break
 
 
 push = compiled(_push)
@@ -226,26 +230,30 @@ push_here: Any = inlined(_push)  # for the one place where nearly all events com
 
 
 @inlined
-def close_gap(clock: Row, heap: Records) -> None:
-    """Nothing came in the place of the first event: the last does."""
+def close_gap(clock: Row, tree: Tree, events: Records) -> None:
+    """Nothing came in the place of the first event: its leaf is free."""
     clock.spent = 0
-    clock.pending -= 1
-    last = heap[clock.pending]
-    replace_first(clock, heap, last.time, last.key, last.slot, last.lane)
+    e = SLOT(tree.firsts[U1])
+    event = events[e]
+    event.next = clock.free_event
+    clock.free_event = e
+    clock.free_events += SLOT(1)
+    replay(tree, events, clock.leaves, e, NO_EVENT + int(e))
 
 
 @compiled
 def after_delay(
-    clock: Row, heap: Records, lanes: Records, timers: Records, number: Number, time: int, key: int, slot: Number
-) -> None:
-    """An event in a lane, after those that are there; on the heap if it falls due before one of them."""
+    clock: Row, tree: Tree, events: Records, lanes: Records, timers: Records, number: Number, time: int, key: int,
+    slot: Number,
+) -> None:  # fmt: skip
+    """An event in a lane, after those that are there; beside it if it falls due before one of them."""
     lane = lanes[number]
     if lane.busy == 0:
         lane.busy = 1
         lane.last_time, lane.last_key = time, key
-        push(clock, heap, time, key, slot, number)
+        push(clock, tree, events, time, key, slot, number)
     elif time < lane.last_time or (time == lane.last_time and key < lane.last_key):
-        push(clock, heap, time, key, slot, NONE)
+        push(clock, tree, events, time, key, slot, NONE)
     else:
         lane.last_time, lane.last_key = time, key
         t = clock.free_timer

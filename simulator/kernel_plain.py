@@ -29,9 +29,9 @@ STAGE: Fields = {
     "shards": 1, "quorum": 1, "when_threshold": ALWAYS, "when_missed": NOBODY, "late_after": NEVER, "gives": PASS_ON,
     "keeps": UNLIMITED, "hold": 0, "held_calls": 0, "hop": 0, "cut": 0, "timeout": NEVER, "attempts": 1,
     "hedge_after": NEVER, "breaker_window": 0, "fallback": NEVER, "queue_limit": UNLIMITED, "lifo_above": UNLIMITED,
-    "by_level": 0, "levels": 1, "drop_expired": 0, "admission_interval": 0, "batch_size": 1, "error_threshold": 0,
-    "outage": 0, "silent_threshold": 0, "hit_threshold": 0, "cache_keys": 0, "hot_threshold": 0, "ranked": 0,
-    "paused": 0, "draining": 0, "uneven": 0,
+    "by_level": 0, "levels": 1, "drop_expired": 0, "admission_interval": 0, "batch_size": 1, "drawn_early": 1,
+    "error_threshold": 0, "outage": 0, "silent_threshold": 0, "hit_threshold": 0, "cache_keys": 0, "hot_threshold": 0,
+    "ranked": 0, "paused": 0, "draining": 0, "uneven": 0,
 }  # fmt: skip
 CLOCK: Fields = {
     "zone_hop": 0, "ranked": 0, "classes": 1, "answer_after": NOBODY, "deadline": NEVER, "traced": 0, "outspoken": 0,
@@ -50,8 +50,8 @@ MOOT: Fields = {
 
 # What therefore is so of all that is under way: each call has one visit, and is answered by it.
 LACKING: dict[str, Fields] = {
-    "clock": CLOCK, "stage": STAGE | MOOT,
-    "heap": {"lane": NONE},
+    "clock": CLOCK, "stage": STAGE | MOOT, "arc": {"wait_for": NEVER},
+    "event": {"lane": NONE},
     "request": {"deadline": NEVER, "level": 0, "degraded": 0, "user": NONE},
     "scope": {"live": 1, "held": 0, "under_way": 0},
     "part": {"late": -1, "called": 0, "settled": 0, "missed": 0, "answered_before": 0, "answered": 1, "open_calls": 0},
@@ -85,7 +85,7 @@ def plain(st: State) -> State:
     """With records that lack what a plain network has no need of."""
     fewer = st._replace(**{name: _without(getattr(st, name), fields) for name, fields in LACKING.items()})
     # A step calls the stages of one scope at most, starts a visit, and answers.
-    fewer.clock["most"] = fewer.clock["parts"] + fewer.clock["calls"] + 4
+    fewer.clock["most"] = fewer.clock["calls"] + 4
     return fewer
 
 
@@ -99,7 +99,7 @@ def _without(rows: Any, fields: Fields) -> Any:
 
 def _fewer(full: np.dtype[Any], fields: Fields) -> np.dtype[Any]:
     assert full.names is not None
-    return np.dtype([(name, full[name]) for name in full.names if name not in fields], align=True)
+    return kernel_state.padded(np.dtype([(name, full[name]) for name in full.names if name not in fields], align=True))
 
 
 def _teach(rows: np.dtype[Any], kinds: np.dtype[Any], fields: Fields) -> None:

@@ -1,7 +1,7 @@
 """What the compiled request plane works on: records, and arrays of them.
 
-Pools of request, visit and scope slots with free lists, queues and caches as linked lists through slots, a heap of
-events. Sums of times are kept in two halves, for 2^63 ns are but 292 years of waiting, all visits together.
+Pools of request, visit and scope slots with free lists, queues and caches as linked lists through slots, a tournament
+of events. Sums of times are kept in two halves, for 2^63 ns are but 292 years of waiting, all visits together.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from simulator import draws, histogram
 from simulator.machine import ABSENT, LEAST_OUTSTANDING, MOST_TOKENS, NEVER, READY, SHARED, Ints, Machine, MachineStage
-from simulator.plane import StageTally
+from simulator.plane import Ended, StageTally
 from simulator.semantics import Visit
 
 Records = Any  # an array of records, or of slots
@@ -24,6 +24,8 @@ WORD_BITS = 32
 GUIDE_BITS = 10
 WALKED = 16  # replicas among which the least outstanding is found by looking at all of them
 NOTED = 1024  # waits between two looks at their histograms
+
+NO_EVENT = 1 << 62  # ns: with its place added, when a leaf without an event is due; no two at once, and all too late
 
 # Slots are unsigned, because numba adds code to every signed index that makes -1 the last element.
 SLOT: Any = np.uint32
@@ -52,19 +54,30 @@ def _records(wide: str, slots: str = "", keys: str = "", floats: str = "") -> np
     columns: list[tuple[str, Any]] = [(name, np.int64) for name in wide.split()]
     columns += [(name, np.uint64) for name in keys.split()]
     columns += [(name, np.float64) for name in floats.split()]
-    return np.dtype(columns + [(name, SLOT) for name in slots.split()], align=True)
+    return padded(np.dtype(columns + [(name, SLOT) for name in slots.split()], align=True))
+
+
+def padded(records: np.dtype[Any]) -> np.dtype[Any]:
+    """Large ones as long as a power of two: where one begins is then a shift, and not a product, away."""
+    if records.itemsize <= 128 or records.fields is None:
+        return records
+    formats, offsets = zip(*(field[:2] for field in records.fields.values()), strict=True)
+    size = 1 << (records.itemsize - 1).bit_length()
+    return np.dtype(
+        {"names": list(records.fields), "formats": formats, "offsets": offsets, "itemsize": size}, align=True
+    )
 
 
 CLOCK = _records(
     "now events sure checkpoint stopped first measuring traced answer_after deadline zones zone_hop think active "
     "ranked",
-    "arrival arrivals outspoken pending spent noted ended rows agenda done joining classes stages parts calls client "
-    "most longest_tow free_request free_requests free_visit free_visits free_timer free_timers free_scope free_scopes "
-    "think_table",
+    "arrival arrivals outspoken leaves spent noted ended rows agenda done joining classes stages parts calls client "
+    "most longest_tow free_request free_requests free_visit free_visits free_event free_events free_timer free_timers "
+    "free_scope free_scopes think_table",
 )
-EVENT = _records("time key", "slot lane")  # key: kind | request | visit, the order within an instant (R6)
+EVENT = _records("key", "slot lane next")  # key: kind | request | visit, the order within an instant (R6)
 TIMED = _records("time key", "slot next")
-LANE = _records("last_time last_key", "busy head tail")  # busy: its first is in the heap; head, tail: those that follow
+LANE = _records("last_time last_key", "busy head tail")  # busy: its first is an event; head, tail: those that follow
 ITEM = _records("identity", "act slot worker")  # of the agenda
 REQUEST = _records(
     "number arrival deadline items quality",
@@ -79,6 +92,7 @@ VISIT = _records(
     "request call scope stage queue replica worker next prev outcome reason place measured "
     "level attempt copy shard caller zone hit missed cached_key members towed last_towed tows",
     "key",
+    "unit",
 )
 QUEUE = _records("length load chosen", "idle low_word first_word first_worker replica first_list stage best")
 WAITERS = _records("", "head tail")  # of one level of a queue
@@ -87,13 +101,13 @@ ENTRY = _records("written", "prev next fetching")
 REPLICA = _records("staff", "state zone", floats="factor")  # by place; staff: workers that are there
 USER = _records("asked", "asleep", "key")  # of a closed loop
 SESSION = _records("number", "request")  # the last request of the session at this place
+ARC = _records("predecessors wait_for", "stage part")  # to a stage: what one asks of it before one calls it
 CLASS = _records("level items", "table", "below")
-ENDED = _records("number arrival end outcome kind quality")
 STAGE = _records(
     " ".join(name for name in MachineStage._fields if name not in _GRAPH)
-    + " held_calls last_calls levels tat tokens hedge_tokens probe_at turn chosen paused shared ranked draining uneven "
-    + "calls_made joined waiting busy staffed most_waiting waiting_low waiting_high busy_low busy_high staffed_low "
-    + "staffed_high zone_count "
+    + " held_calls last_calls levels drawn_early tat tokens hedge_tokens probe_at turn chosen paused shared ranked "
+    + "draining uneven calls_made joined waiting busy staffed most_waiting waiting_low waiting_high busy_low busy_high "
+    + "staffed_low staffed_high zone_count "
     + " ".join(COUNTS + [f"{name}_{half}" for name in SUMS for half in ("low", "high")]),
     "queues first_queue first_replica ready caches first_cache part first_guide first_call first_followed "
     "last_followed first_called last_called results",
@@ -103,14 +117,22 @@ STAGE = _records(
 
 RECORDS = {  # by the array that has them: those of which a plain network's lack fields
     "clock": CLOCK,
-    "heap": EVENT,
+    "event": EVENT,
     "request": REQUEST,
     "scope": SCOPE,
     "part": PART,
     "call": CALL,
     "visit": VISIT,
     "stage": STAGE,
+    "arc": ARC,
 }
+
+
+class Tree(NamedTuple):
+    """Of the events, with its root at 1: when the first one below a node is due, and which that is."""
+
+    times: Ints  # shape (2 x leaves,)
+    firsts: Ints
 
 
 class State(NamedTuple):
@@ -125,7 +147,8 @@ class State(NamedTuple):
     arrival_keystrokes: Ints
     session: Records
     user: Records
-    heap: Records  # EVENT
+    tree: Tree
+    event: Records  # at the leaves of the tree
     timer: Records  # TIMED: the lanes' places
     lane: Records  # shape (LANES x stages,)
     request: Records
@@ -141,7 +164,7 @@ class State(NamedTuple):
     cache: Records
     entry: Records
     stage: Records
-    follow: Records  # stages: successors, first calls
+    arc: Records  # of the graph, by the stage where they begin: to its successors, then to its first calls
     classes: Records
     tables: draws.Floats
     key_thresholds: draws.Keys
@@ -149,7 +172,7 @@ class State(NamedTuple):
     waits: Ints  # shape (stages x histogram.BINS,)
     noted: Ints  # places in there that are yet to be counted
     agenda: Records  # ITEM
-    ended: Records
+    ended: Ints  # shape (fields of Ended, room)
     trace: Ints  # shape (room, FIELDS), without rows where nothing is traced
     wanted: Any  # uint8: by request, whether it is traced; empty: all are
 
@@ -168,7 +191,7 @@ def state(machine: Machine, keep_trace: bool, traced: Ints | None, room: int) ->
     calls = max(sum(s.shards for s in within) for within in called)
     clock["parts"], clock["calls"] = parts, calls
     clock["most"] = 4 * (parts + calls) + max(s.batch_size for s in machine.stages) + 24
-    for pool in ("request", "visit", "timer", "scope"):
+    for pool in ("request", "visit", "event", "timer", "scope"):
         clock[f"free_{pool}"] = NONE
     clock["joining"] = NONE
     clock["ranked"] = stage["ranked"].any()
@@ -193,7 +216,8 @@ def state(machine: Machine, keep_trace: bool, traced: Ints | None, room: int) ->
         arrival_keystrokes=np.zeros(0, dtype=np.int64),
         session=np.zeros(0, dtype=SESSION),
         user=np.zeros(0, dtype=USER),
-        heap=np.zeros(room, dtype=EVENT),
+        tree=Tree(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)),
+        event=np.zeros(0, dtype=EVENT),
         timer=np.zeros(0, dtype=TIMED),
         lane=lane,
         request=np.zeros(0, dtype=REQUEST),
@@ -209,7 +233,7 @@ def state(machine: Machine, keep_trace: bool, traced: Ints | None, room: int) ->
         cache=cache,
         entry=entry,
         stage=stage,
-        follow=np.array([i for s in machine.stages for i in (*s.successors, *s.first_calls)], dtype=SLOT),
+        arc=_arcs(machine, stage),
         classes=classes,
         tables=machine.tables,
         key_thresholds=machine.key_thresholds,
@@ -217,7 +241,7 @@ def state(machine: Machine, keep_trace: bool, traced: Ints | None, room: int) ->
         waits=np.zeros(machine.client * histogram.BINS, dtype=np.int64),
         noted=np.zeros(NOTED, dtype=np.int64),
         agenda=np.zeros(room, dtype=ITEM),
-        ended=np.zeros(room, dtype=ENDED),
+        ended=np.zeros((len(Ended._fields), room), dtype=np.int64),
         trace=np.zeros((room if clock["traced"] else 0, FIELDS), dtype=np.int64),
         wanted=wanted,
     )
@@ -228,13 +252,15 @@ def grown(st: State, room: int) -> State:
     """With every array doubled in which the next step may find no room."""
     clock = st.clock[0]
     most = int(clock["most"]) + int(clock["longest_tow"])
-    for name, used in (("heap", "pending"), ("ended", "ended"), ("agenda", "agenda"), ("trace", "rows")):
-        array = getattr(st, name)
-        if clock[used] + most > len(array) and (name != "trace" or len(array)):
-            st = st._replace(**{name: _longer(array, int(clock[used]) + most)})
+    for name, used in (("ended", "ended"), ("agenda", "agenda"), ("trace", "rows")):
+        array, axis = getattr(st, name), 1 if name == "ended" else 0
+        if clock[used] + most > array.shape[axis] and (name != "trace" or len(array)):
+            st = st._replace(**{name: _longer(array, int(clock[used]) + most, axis)})
     for name in ("timer", "visit", "scope", "request"):
         if clock[f"free_{name}s"] < (2 if name in ("scope", "request") else most):
             st = st._replace(**{name: _more_slots(getattr(st, name), clock, name, max(room, most))})
+    if clock["free_events"] < most:
+        st = _with_events(st, most)
     scopes = len(st.scope)
     return st._replace(
         part=_longer(st.part, scopes * int(clock["parts"])),
@@ -242,13 +268,32 @@ def grown(st: State, room: int) -> State:
     )
 
 
+def _with_events(st: State, more: int) -> State:
+    """With room for so many more events: a tree of twice as many leaves, or four times, ..."""
+    clock, old = st.clock[0], len(st.event)
+    leaves = 1 << (old + more - 1).bit_length()
+    event = _more_slots(st.event, clock, "event", leaves - old)
+    times, firsts = np.full(2 * leaves, -1), np.tile(np.arange(leaves), 2)
+    times[leaves:] = NO_EVENT + firsts[leaves:]
+    times[leaves : leaves + old] = st.tree.times[old:]
+    level = slice(leaves, 2 * leaves)
+    while level.start > 1:
+        due, who = times[level].reshape(-1, 2), firsts[level].reshape(-1, 2)
+        key = event["key"][who]
+        later = (due[:, 1] < due[:, 0]) | ((due[:, 1] == due[:, 0]) & (key[:, 1] < key[:, 0]))
+        level = slice(level.start // 2, level.start)
+        times[level], firsts[level] = np.where(later, due[:, 1], due[:, 0]), np.where(later, who[:, 1], who[:, 0])
+    clock["leaves"] = leaves
+    return st._replace(tree=Tree(times, firsts), event=event)
+
+
 def with_users(st: State, keys: draws.Keys) -> State:
     """With more users, asleep, and room for what wakes them."""
     more = np.zeros(len(keys), dtype=USER)
     more["key"], more["asleep"] = keys, 1
     users = np.concatenate([st.user, more])
-    heap = _longer(st.heap, int(st.clock["pending"][0]) + len(users) + int(st.clock["most"][0]))
-    return st._replace(user=users, heap=heap)
+    st = _with_events(st, len(users) + int(st.clock["most"][0]))
+    return st._replace(user=users)
 
 
 def with_sessions(st: State, last: int) -> State:
@@ -256,11 +301,13 @@ def with_sessions(st: State, last: int) -> State:
     return st._replace(session=_longer(st.session, last + 1))
 
 
-def _longer(array: Any, least: int) -> Any:
-    if least <= len(array):
+def _longer(array: Any, least: int, axis: int = 0) -> Any:
+    if least <= array.shape[axis]:
         return array
-    longer = np.zeros((max(least, 2 * len(array)), *array.shape[1:]), dtype=array.dtype)
-    longer[: len(array)] = array  # what lies behind takes no memory before somebody writes there
+    shape = list(array.shape)
+    shape[axis] = max(least, 2 * shape[axis])
+    longer = np.zeros(shape, dtype=array.dtype)
+    longer[tuple(map(slice, array.shape))] = array  # what lies behind takes no memory before somebody writes there
     return longer
 
 
@@ -287,6 +334,8 @@ def _stages(machine: Machine) -> Records:
     made["tokens"] = made["hedge_tokens"] = MOST_TOKENS
     made["ranked"] = [s.balancing == LEAST_OUTSTANDING and s.places > WALKED and not s.endless for s in stages]
     made["levels"] = [1 + max(kind.level for kind in machine.classes) if s.by_level else 1 for s in stages]
+    # When it is sent, where each visit is served, and by itself: nothing has to wait for the draw then.
+    made["drawn_early"] = [s.batch_size == 1 and not s.cache_keys and not s.hit_threshold for s in stages]
     made["shared"] = [s.balancing == SHARED for s in stages]
     made["queues"] = [0 if s.endless else s.queues for s in stages]
     made["first_queue"] = np.cumsum(made["queues"]) - made["queues"]
@@ -305,6 +354,15 @@ def _stages(machine: Machine) -> Records:
         made["part"][within] = np.arange(len(within))
         shards = np.array([stages[i].shards for i in within], dtype=np.int64)
         made["first_call"][within] = np.cumsum(shards) - shards
+    return made
+
+
+def _arcs(machine: Machine, stage: Records) -> Records:
+    to = [i for s in machine.stages for i in (*s.successors, *s.first_calls)]
+    made = np.zeros(len(to), dtype=ARC)
+    made["stage"] = to
+    for name in ("predecessors", "wait_for", "part"):
+        made[name] = stage[name][to]
     return made
 
 

@@ -79,6 +79,11 @@ class RequestPlane(Protocol):
         """Processed so far: the same number in every plane."""
         ...
 
+    @property
+    def arrived(self) -> int:
+        """Requests that have arrived so far: the number of the next."""
+        ...
+
     def advance(self, until: int) -> None:
         """Run all request events strictly before `until` ns."""
 
@@ -128,8 +133,8 @@ class RequestPlane(Protocol):
         """Visits that have joined since time 0, by stage."""
         ...
 
-    def counts(self) -> dict[str, Ints]:
-        """The counts of `StageTally` so far, by name."""
+    def count(self, name: str) -> Ints:
+        """One of the counts of `StageTally` so far, by stage."""
         ...
 
     def take_ended(self) -> Ended: ...

@@ -18,7 +18,12 @@ from simulator.histogram import BINS
 from simulator.kernel_parts import (
     HOT_DRAW,
     ID,
+    U0,
     U1,
+    U2,
+    U3,
+    U4,
+    U5,
     U11,
     WORD,
     admits,
@@ -60,7 +65,6 @@ from simulator.kernel_parts import (
 )
 from simulator.kernel_state import (
     BATCH_LANE,
-    COUNTS,
     FIELDS,
     HEDGE_LANE,
     HOP_LANE,
@@ -75,6 +79,7 @@ from simulator.kernel_state import (
     Records,
     Row,
     State,
+    Tree,
 )
 from simulator.machine import (
     ABSENT,
@@ -97,7 +102,7 @@ from simulator.machine import (
     Machine,
     Whole,
 )
-from simulator.plane import LONGEST_SERVICE, Ended, EventLimitReachedError, StageTally
+from simulator.plane import COUNTS, LONGEST_SERVICE, Ended, EventLimitReachedError, StageTally
 from simulator.semantics import (
     AGAIN,
     BATCH,
@@ -224,7 +229,7 @@ def supersede(st: State, r: Number, number: int, now: int) -> None:
 
 
 @compiled
-def think(clock: Row, heap: Records, users: Records, tables: draws.Floats, u: Number, now: int) -> None:
+def think(clock: Row, tree: Tree, events: Records, users: Records, tables: draws.Floats, u: Number, now: int) -> None:
     """Until the next request, whose key says for how long; there may be too many users."""
     user = users[u]
     if np.int64(u) >= clock.active:
@@ -235,7 +240,7 @@ def think(clock: Row, heap: Records, users: Records, tables: draws.Floats, u: Nu
         if clock.think_table != NONE:
             key = mix(user.key, np.uint64(user.asked))
             time = rounded(quantile(tables, np.uint64(clock.think_table), mix(key, THINK_DRAW)) * np.float64(time))
-        push(clock, heap, now + time, WAKE << ID_BITS | int(u) << 16, u, NONE)
+        push(clock, tree, events, now + time, WAKE << ID_BITS | int(u) << 16, u, NONE)
 
 
 @inlined
@@ -279,7 +284,7 @@ def attempt_by_client(st: State, c: Number, now: int) -> Number:
     st.visit[v].items = request.items
     if stage.timeout < NEVER:
         time = now + patience(st.tables, stage, key)
-        add_time_out(clock, st.heap, st.lane, st.timer, stage, clock.client, time, call.identity, c)
+        add_time_out(clock, st.tree, st.event, st.lane, st.timer, stage, clock.client, time, call.identity, c)
     return v
 
 
@@ -346,14 +351,14 @@ def patience(tables: draws.Floats, stage: Row, key: np.uint64) -> Number:
 
 @compiled
 def add_time_out(
-    clock: Row, heap: Records, lanes: Records, timers: Records,
+    clock: Row, tree: Tree, events: Records, lanes: Records, timers: Records,
     stage: Row, s: Number, time: int, identity: int, c: Number,
 ) -> None:  # fmt: skip
     key = TIME_OUT << ID_BITS | identity
     if stage.timeout_table == NOBODY:
-        after_delay(clock, heap, lanes, timers, SLOT(TIME_OUT_LANE * clock.stages + s), time, key, c)
+        after_delay(clock, tree, events, lanes, timers, SLOT(TIME_OUT_LANE * clock.stages + s), time, key, c)
     else:
-        push(clock, heap, time, key, c, NONE)
+        push(clock, tree, events, time, key, c, NONE)
 
 
 @inlined
@@ -387,11 +392,11 @@ def attempt(st: State, c: Number, scope: Row, part: Row, s: Number, now: int) ->
     if admitted:
         if stage.timeout < NEVER:
             time = now + patience(st.tables, stage, key)
-            add_time_out(clock, st.heap, st.lane, st.timer, stage, s, time, call.identity, c)
+            add_time_out(clock, st.tree, st.event, st.lane, st.timer, stage, s, time, call.identity, c)
         if stage.hedge_after < NEVER:
             lane = SLOT(HEDGE_LANE * clock.stages + s)
             due = HEDGE << ID_BITS | call.identity
-            after_delay(clock, st.heap, st.lane, st.timer, lane, now + stage.hedge_after, due, c)
+            after_delay(clock, st.tree, st.event, st.lane, st.timer, lane, now + stage.hedge_after, due, c)
         dispatch(st, v, s, now)
     else:
         stage.refusals += clock.measuring
@@ -404,11 +409,14 @@ def attempt(st: State, c: Number, scope: Row, part: Row, s: Number, now: int) ->
 @inlined
 def dispatch(st: State, v: Number, s: Number, now: int) -> None:
     clock, visit, stage = st.clock[0], st.visit[v], st.stage[s]
+    if stage.drawn_early:
+        visit.unit = unit_of(st, stage, visit)
     if clock.zone_hop != 0 and stage.zone_count:
         visit.zone = zone_of_caller(st, v)
     if stage.hop != 0:
         lane = SLOT(HOP_LANE * clock.stages + s)
-        after_delay(clock, st.heap, st.lane, st.timer, lane, now + stage.hop, SEND << ID_BITS | visit.identity, v)
+        key = SEND << ID_BITS | visit.identity
+        after_delay(clock, st.tree, st.event, st.lane, st.timer, lane, now + stage.hop, key, v)
     elif clock.joining == NONE and clock.done == clock.agenda:
         clock.joining = v
     else:
@@ -483,10 +491,10 @@ def attempt_failed(st: State, c: Number, now: int) -> Number:
             key = mix(base, visit_word(stage.name_hash, call.shard, call.attempt, 0))
             unit = np.float64(mix(key, JITTER_DRAW) >> U11) * 2.0**-53
             delay -= np.int64(np.float64(delay) * stage.jitter * unit)
-        push(clock, st.heap, now + max(1, delay), AGAIN << ID_BITS | call.identity, c, NONE)
+        push(clock, st.tree, st.event, now + max(1, delay), AGAIN << ID_BITS | call.identity, c, NONE)
     elif stage.fallback < NEVER:
         call.state = FALLING_BACK
-        push(clock, st.heap, now + stage.fallback, AGAIN << ID_BITS | call.identity, c, NONE)
+        push(clock, st.tree, st.event, now + stage.fallback, AGAIN << ID_BITS | call.identity, c, NONE)
     else:
         failed = c
     return failed
@@ -534,20 +542,20 @@ def end(st: State, r: Number, outcome: int, now: int) -> None:
     clock, request = st.clock[0], st.request[r]
     write_end(clock, request, st.ended, outcome, now)
     if request.user != NONE:
-        think(clock, st.heap, st.user, st.tables, request.user, now)
+        think(clock, st.tree, st.event, st.user, st.tables, request.user, now)
 
 
 @inlined
-def write_end(clock: Row, request: Row, ends: Records, outcome: int, now: int) -> None:
-    ended = ends[clock.ended]
+def write_end(clock: Row, request: Row, ended: Ints, outcome: int, now: int) -> None:
+    i = clock.ended
     clock.ended += SLOT(1)
     request.outcome = DEGRADED if outcome == COMPLETED and request.degraded else outcome
-    ended.number = request.number
-    ended.arrival = request.arrival
-    ended.end = now
-    ended.outcome = request.outcome
-    ended.kind = request.kind
-    ended.quality = request.quality
+    ended[U0, i] = request.number
+    ended[U1, i] = request.arrival
+    ended[U2, i] = now
+    ended[U3, i] = request.outcome
+    ended[U4, i] = request.kind
+    ended[U5, i] = request.quality
 
 
 # -- stages within a visit --------------------------------------------------------------------------------------------
@@ -666,26 +674,26 @@ def stop_work(stage: Row, visit: Row, now: int) -> None:
 
 
 @inlined
-def follow(st: State, s: Number, settled: Number, answered: Number, now: int) -> None:
-    """Call the stages that come after the part `settled`, as far as they are ready; or the first of the scope."""
+def follow(st: State, s: Number, after: Number, settled: Number, answered: Number, now: int) -> None:
+    """Call the stages that come after that one, of the part `settled`, as far as they are ready.
+
+    Where nothing has settled: the first ones within a visit there.
+    """
     clock, scope = st.clock[0], st.scope[s]
     items = 0
     opening = settled == NONE
+    stage = st.stage[after]
     if opening:
-        owner = st.visit[scope.owner]
-        items = owner.items
-        i, last = st.stage[owner.stage].first_called, st.stage[owner.stage].last_called
+        items = st.visit[scope.owner].items
+        i, last = stage.first_called, stage.last_called
     else:
-        before = st.part[settled]
-        stage = st.stage[before.stage]
         i, last = stage.first_followed, stage.last_followed
         if i < last:
-            items = handed_on(stage, before)
+            items = handed_on(stage, st.part[settled])
     while i < last:
-        f = st.follow[i]
+        arc = st.arc[i]
         i += SLOT(1)
-        following = st.stage[f]
-        p = SLOT(s * clock.parts + following.part)
+        p = SLOT(s * clock.parts + arc.part)
         part = st.part[p]
         if part.called == SLOT(0):
             part.items += items
@@ -695,9 +703,11 @@ def follow(st: State, s: Number, settled: Number, answered: Number, now: int) ->
                     part.answered_before += SLOT(1)
             if (
                 opening
-                or np.int64(part.settled_before) == following.predecessors
-                or np.int64(part.answered_before) >= following.wait_for
+                or np.int64(part.settled_before) == arc.predecessors
+                or np.int64(part.answered_before) >= arc.wait_for
             ):
+                f = arc.stage
+                following = st.stage[f]
                 part.called = 1
                 part.stage = f
                 if applies(st, scope, following, s):
@@ -717,8 +727,8 @@ def follow(st: State, s: Number, settled: Number, answered: Number, now: int) ->
                     if following.late_after < NEVER:
                         part.late = st.call[first].identity
                         lane = SLOT(LATE_LANE * clock.stages + f)
-                        due = LATE << ID_BITS | part.late
-                        after_delay(clock, st.heap, st.lane, st.timer, lane, now + following.late_after, due, p)
+                        due, key = now + following.late_after, LATE << ID_BITS | part.late
+                        after_delay(clock, st.tree, st.event, st.lane, st.timer, lane, due, key, p)
                 else:
                     then(clock, st.agenda, SKIP, p, NONE, st.visit[scope.owner].identity)
 
@@ -753,11 +763,10 @@ def applies(st: State, scope: Row, stage: Row, s: Number) -> Number:
 
 
 @inlined
-def finish_settling(st: State, p: Number, now: int) -> None:
-    """After those that come after were called: the user may have the answer, the caller may be complete."""
-    clock, part = st.clock[0], st.part[p]
-    scope = st.scope[part.scope]
-    if np.int64(part.stage) == clock.answer_after:
+def finish_settling(st: State, s: Number, settled: Number, now: int) -> None:
+    """After those that come after that stage were called: the user may have the answer, the caller may be complete."""
+    clock, scope = st.clock[0], st.scope[s]
+    if np.int64(settled) == clock.answer_after:
         root = st.visit[scope.owner]
         call = st.call[root.call]
         if call.state == UNDER_WAY and call.first == scope.owner:
@@ -766,18 +775,18 @@ def finish_settling(st: State, p: Number, now: int) -> None:
             call.first = NONE
             call.state = SETTLED
             end(st, scope.request, COMPLETED, now)
-    if st.stage[part.stage].first_followed == st.stage[part.stage].last_followed:
+    if st.stage[settled].first_followed == st.stage[settled].last_followed:
         scope.unsettled -= SLOT(1)
         if scope.unsettled == SLOT(0):
             then(clock, st.agenda, ANSWER, scope.owner, NONE, st.visit[scope.owner].identity)
 
 
 @compiled
-def needed(stage: Row, follows: Records, stages: Records, parts: Records, first: Number) -> Number:
+def needed(stage: Row, arcs: Records, parts: Records, first: Number) -> Number:
     """Whether somebody still waits for it: with `wait_for` those that come after may have gone on."""
     yes = stage.first_followed == stage.last_followed
     for i in range(stage.first_followed, stage.last_followed):
-        yes = yes or parts[SLOT(first + stages[follows[i]].part)].called == SLOT(0)
+        yes = yes or parts[SLOT(first + arcs[i].part)].called == SLOT(0)
     return yes
 
 
@@ -786,7 +795,7 @@ def without(st: State, p: Number, reason: int) -> Number:
     """There will be no quorum: the part that is settled all the same."""
     clock, part = st.clock[0], st.part[p]
     stage, scope = st.stage[part.stage], st.scope[part.scope]
-    wanted = needed(stage, st.follow, st.stage, st.part, SLOT(part.scope * clock.parts))
+    wanted = needed(stage, st.arc, st.part, SLOT(part.scope * clock.parts))
     settled = p
     if wanted and stage.required:
         owner = scope.owner
@@ -807,7 +816,7 @@ def too_late(st: State, p: Number) -> Number:
     come = part.answered != SLOT(0)
     if come:
         stage = st.stage[part.stage]
-        if needed(stage, st.follow, st.stage, st.part, SLOT(part.scope * clock.parts)):
+        if needed(stage, st.arc, st.part, SLOT(part.scope * clock.parts)):
             st.request[st.scope[part.scope].request].degraded = 1
             stage.left_out += clock.measuring
     return come
@@ -839,7 +848,8 @@ def join(st: State, v: Number, now: int) -> Number:
                     visit.queue = choose(st, v)
                     zones = clock.zone_hop != 0 and stage.zone_count
                     if zones and replica_of(st, visit.queue).zone != visit.zone:
-                        push(clock, st.heap, now + clock.zone_hop, SEND << ID_BITS | visit.identity, v, NONE)
+                        key = SEND << ID_BITS | visit.identity
+                        push(clock, st.tree, st.event, now + clock.zone_hop, key, v, NONE)
                         there = False
     if there:
         visit.join = now
@@ -906,7 +916,7 @@ def enqueue(st: State, v: Number, now: int) -> Number:
         if stage.batch_size > 1:
             lane = SLOT(BATCH_LANE * clock.stages + visit.stage)
             due = BATCH << ID_BITS | visit.identity
-            after_delay(clock, st.heap, st.lane, st.timer, lane, now + stage.batch_wait, due, v)
+            after_delay(clock, st.tree, st.event, st.lane, st.timer, lane, now + stage.batch_wait, due, v)
             if queue.idle and queue.length >= stage.batch_size and stage.paused == 0:
                 what = 2
     return what
@@ -1150,6 +1160,12 @@ def start_batch(st: State, q: Number, worker: Number, now: int) -> Number:
 
 
 @inlined
+def unit_of(st: State, stage: Row, visit: Row) -> Number:
+    """How many times the mean its service takes."""
+    return quantile(st.tables, np.uint64(stage.table), mix(visit.key, SERVICE_DRAW))
+
+
+@inlined
 def serve(st: State, v: Number, now: int) -> None:
     """R13."""
     clock, visit = st.clock[0], st.visit[v]
@@ -1170,7 +1186,7 @@ def serve(st: State, v: Number, now: int) -> None:
         work = stage.floor
         if stage.per_item:
             work += stage.per_item * np.float64(carried)
-        unit = quantile(st.tables, np.uint64(stage.table), mix(visit.key, SERVICE_DRAW))
+        unit = visit.unit if stage.drawn_early else unit_of(st, stage, visit)
         exact = unit * work * stage.factor
         if stage.uneven != 0:
             exact *= st.replica[SLOT(stage.first_replica + visit.worker // SLOT(stage.concurrency))].factor
@@ -1205,7 +1221,7 @@ def serve(st: State, v: Number, now: int) -> None:
         if m == NONE:
             break
     if stage.silent_threshold == 0 or not happens(visit.key, SILENT_DRAW, stage.silent_threshold):
-        push_here(clock, st.heap, now + time, FINISH << ID_BITS | visit.identity, v, NONE)
+        push_here(clock, st.tree, st.event, now + time, FINISH << ID_BITS | visit.identity, v, NONE)
 
 
 @inlined
@@ -1453,7 +1469,7 @@ def is_over(key: int, slot: Number, calls: Records, parts: Records, scopes: Reco
 @inlined
 def drop_first(st: State) -> None:
     """The first event is over; the next of its lane that is one takes its place, else what is pushed next."""
-    clock, first = st.clock[0], st.heap[0]
+    clock, first = st.clock[0], st.event[SLOT(st.tree.firsts[1])]
     clock.spent = 1
     if first.lane != NONE:
         lane = st.lane[first.lane]
@@ -1469,7 +1485,7 @@ def drop_first(st: State) -> None:
                 following = lane.head
             else:
                 clock.spent = 0
-                replace_first(clock, st.heap, timer.time, timer.key, timer.slot, first.lane)
+                replace_first(clock, st.tree, st.event, timer.time, timer.key, timer.slot, first.lane)
                 following = NONE
         if clock.spent:
             lane.busy = 0
@@ -1479,11 +1495,11 @@ def drop_first(st: State) -> None:
 
 
 @compiled
-def room_for(clock: Row, heap: int, agenda: int, ended: int, trace: int) -> Number:
+def room_for(clock: Row, agenda: int, ended: int, trace: int) -> Number:
     """How many steps fit for certain, whatever they do."""
     most = np.int64(clock.most) + np.int64(clock.longest_tow)
-    room = min(heap - np.int64(clock.pending), agenda - np.int64(clock.agenda), ended - np.int64(clock.ended))
-    room = min(room, np.int64(clock.free_timers), np.int64(clock.free_visits))
+    room = min(agenda - np.int64(clock.agenda), ended - np.int64(clock.ended))
+    room = min(room, np.int64(clock.free_events), np.int64(clock.free_timers), np.int64(clock.free_visits))
     if clock.traced:
         room = min(room, trace - np.int64(clock.rows))
     return min(room // most, np.int64(clock.free_scopes) // 2, np.int64(clock.free_requests) // 2)
@@ -1496,7 +1512,7 @@ def advance(st: State, until: int) -> int:
     clock.sure = 0
     while True:
         if clock.sure == 0:
-            clock.sure = room_for(clock, len(st.heap), len(st.agenda), len(st.ended), len(st.trace))
+            clock.sure = room_for(clock, len(st.agenda), st.ended.shape[1], len(st.trace))
             if clock.sure == 0:
                 return MORE_ROOM
         clock.sure -= 1
@@ -1513,6 +1529,8 @@ def advance(st: State, until: int) -> int:
         answered_call = NONE
         unanswered = NONE
         settling = NONE
+        within = NONE
+        of = NONE
         trying = NONE
         opening = NONE
         closing = NONE
@@ -1533,6 +1551,7 @@ def advance(st: State, until: int) -> int:
                 alive = scope.live and st.visit[scope.owner].identity == item.identity
                 if alive and part.settled == SLOT(0):
                     settling = slot
+                    within, of = part.scope, part.stage
             elif st.visit[slot].identity == item.identity:
                 if act == JOIN:
                     joining = slot
@@ -1553,18 +1572,18 @@ def advance(st: State, until: int) -> int:
             clock.done = 0
             clock.agenda = 0
             if clock.spent:
-                close_gap(clock, st.heap)
+                close_gap(clock, st.tree, st.event)
             if clock.arrival == clock.arrivals:
                 return MORE_ARRIVALS
             now = st.arrival_times[clock.arrival]
             key = SEND << ID_BITS | (clock.first + clock.arrival) << 16
-            first = st.heap[0]
-            from_heap = clock.pending > SLOT(0) and (first.time < now or (first.time == now and first.key < key))
-            if from_heap:
-                now = first.time
+            due, first = st.tree.times[1], st.event[SLOT(st.tree.firsts[1])]
+            pending = due < now or (due == now and first.key < key)
+            if pending:
+                now = due
             if now >= until:
                 return DONE
-            timer = from_heap and not clock.plain and is_timer(first.key)
+            timer = pending and not clock.plain and is_timer(first.key)
             if timer and is_over(first.key, first.slot, st.call, st.part, st.scope, st.visit):
                 drop_first(st)
                 continue
@@ -1573,7 +1592,7 @@ def advance(st: State, until: int) -> int:
                 return CHECKPOINT
             clock.events += 1
             clock.now = now
-            if from_heap:
+            if pending:
                 kind, identity, slot = first.key >> ID_BITS, first.key & ID, first.slot
                 drop_first(st)
                 if clock.plain or kind == FINISH:
@@ -1593,6 +1612,7 @@ def advance(st: State, until: int) -> int:
                 elif kind == LATE:
                     if too_late(st, slot):
                         settling = slot
+                        within, of = st.part[slot].scope, st.part[slot].stage
                     else:
                         unanswered = slot
                         reason = TIMED_OUT
@@ -1655,15 +1675,17 @@ def advance(st: State, until: int) -> int:
                 unanswered = call_failed(st, failed_call, now)
         elif answered_call != NONE:
             settling = call_answered(st, answered_call, now)
+            within, of = st.call[answered_call].scope, st.call[answered_call].stage
         if unanswered != NONE:
             settling = without(st, unanswered, reason)
+            within, of = st.part[unanswered].scope, st.part[unanswered].stage
         if settling != NONE:
             whether = settle(st, settling, now)
-            follow(st, st.part[settling].scope, settling, whether, now)
-            finish_settling(st, settling, now)
+            follow(st, within, of, settling, whether, now)
+            finish_settling(st, within, of, now)
         elif opening != NONE:
             open_scope(st, opening, now)
-            follow(st, st.visit[opening].scope, NONE, False, now)
+            follow(st, st.visit[opening].scope, st.visit[opening].stage, NONE, False, now)
         if closing != NONE:
             close(st, closing)
 
@@ -1815,7 +1837,7 @@ class CompiledRequests:
         self._state = st
         st.clock["active"] = count
         for user in np.flatnonzero(st.user["asleep"][:count]):
-            think(st.clock[0], st.heap, st.user, st.tables, SLOT(user), now)
+            think(st.clock[0], st.tree, st.event, st.user, st.tables, SLOT(user), now)
 
     # -- replicas come and go -----------------------------------------------------------------------------------------
 
@@ -1990,20 +2012,25 @@ class CompiledRequests:
         return self._integral("waiting", now), self._integral("busy", now), self._integral("staffed", now)
 
     def _integral(self, name: str, now: int) -> Whole:
-        whole: Whole = self._sum(name) + self._column(name).astype(object) * now
-        return whole
+        levels = self._state.stage[name][:-1].tolist()
+        return np.array([so_far + n * now for so_far, n in zip(self._sum(name), levels, strict=True)], dtype=object)
 
     def _sum(self, name: str) -> Whole:
-        high, low = self._column(f"{name}_high"), self._column(f"{name}_low")
-        whole: Whole = (high.astype(object) << WORD_BITS) + low.astype(object)
-        return whole
+        highs, lows = (self._state.stage[f"{name}_{half}"][:-1].tolist() for half in ("high", "low"))
+        return np.array([(high << WORD_BITS) + low for high, low in zip(highs, lows, strict=True)], dtype=object)
+
+    @property
+    def arrived(self) -> int:
+        """Requests that have arrived so far."""
+        clock = self._state.clock[0]
+        return int(clock["first"]) + int(clock["arrival"])
 
     def take_ended(self) -> Ended:
         """The requests that ended since the last call."""
-        st = self._state
-        rows = st.ended[: int(st.clock["ended"][0])]
-        st.clock["ended"] = 0
-        return Ended(*(rows[name].copy() for name in Ended._fields))
+        clock = self._state.clock[0]
+        columns = self._state.ended[:, : int(clock["ended"])].copy()
+        clock["ended"] = 0
+        return Ended(*columns)
 
     def under_way(self) -> Ended:
         """Requests that have not ended; `end` is NEVER."""
@@ -2014,13 +2041,13 @@ class CompiledRequests:
         columns = (rows["number"], rows["arrival"], never, rows["outcome"], rows["kind"], rows["quality"])
         return Ended(*(column.astype(np.int64) for column in columns))
 
-    def counts(self) -> dict[str, Ints]:
-        """The counts of `StageTally` so far, by name."""
-        return {"calls": self._column("calls_made")} | {name: self._column(name) for name in COUNTS}
+    def count(self, name: str) -> Ints:
+        """One of the counts of `StageTally` so far, by stage."""
+        return self._column("calls_made" if name == "calls" else name)
 
     def tally(self) -> StageTally:
         """What happened while measuring, by stage. The histograms are the plane's own: they are large."""
-        counts: dict[str, Any] = self.counts()
+        counts: dict[str, Any] = {name: self.count(name) for name in COUNTS}
         sums: dict[str, Any] = {name: self._sum(name) for name in SUMS}
         count_waits(self._state.clock[0], self._state.noted, self._state.waits)
         return StageTally(**counts, **sums, waits=self._state.waits.reshape(-1, BINS))

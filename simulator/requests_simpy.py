@@ -1174,6 +1174,11 @@ class SimPyRequests:
         staffed = [s.staffed_integral + s.staffed * now for s in self._stages[:-1]]
         return np.array(waiting, dtype=object), np.array(busy, dtype=object), np.array(staffed, dtype=object)
 
+    @property
+    def arrived(self) -> int:
+        """Requests that have arrived so far."""
+        return self._numbers if isinstance(self._arrivals, UserStream) else self._first + self._row
+
     def take_ended(self) -> Ended:
         """The requests that ended since the last call."""
         rows = np.array(self._ended, dtype=np.int64).reshape(-1, len(Ended._fields))
@@ -1185,14 +1190,14 @@ class SimPyRequests:
         rows = sorted(self._row_of(request, NEVER) for request in self._requests)
         return Ended(*np.array(rows, dtype=np.int64).reshape(-1, len(Ended._fields)).T)
 
-    def counts(self) -> dict[str, Ints]:
-        """The counts of `StageTally` so far, by name."""
-        return {name: np.array([s.tally[name] for s in self._stages[:-1]], dtype=np.int64) for name in COUNTS}
+    def count(self, name: str) -> Ints:
+        """One of the counts of `StageTally` so far, by stage."""
+        return np.array([s.tally[name] for s in self._stages[:-1]], dtype=np.int64)
 
     def tally(self) -> StageTally:
         """What happened while measuring, by stage."""
         stages = self._stages[:-1]
-        sums: dict[str, Any] = dict(self.counts())
+        sums: dict[str, Any] = {name: self.count(name) for name in COUNTS}
         sums |= {
             name: np.array([s.tally[name] for s in stages], dtype=object)
             for name in StageTally._fields

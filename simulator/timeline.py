@@ -5,7 +5,6 @@ A `Series` looks at the request plane at control instants and never in between: 
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -25,6 +24,7 @@ Floats = NDArray[np.float64]
 MILLISECOND = 1_000_000
 PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
 MOST_ROWS = 10_000
+_COUNTS = ("starts", "hits", "coalesced", "errors")
 ENDS = tuple(end for end in RequestEnd if end is not RequestEnd.IN_FLIGHT)
 COARSE_BINS = (63 - histogram.COARSE) << histogram.COARSE
 # Where the coarse bins of latencies begin (ns).
@@ -129,7 +129,7 @@ class Series:
         self._pending: list[Ended] = []  # ended in the row that is under way
         self._rows: list[_Row] = []
         self._times: list[int] = []
-        self._offered: list[int] = []
+        self._arrived: list[int] = [0]
 
     def sample(self, now: int, ended: Ended, plane: RequestPlane, row_ends: bool) -> None:
         """Take in what ended since the last sample."""
@@ -143,13 +143,12 @@ class Series:
             self._close(now, plane)
         if not self._rows:
             return None
-        self._count_arrivals(plane.under_way().arrival)
         rows = self._rows
         return Timeline(
             names=names,
             step=self._step,
             times=np.array(self._times, dtype=np.int64),
-            offered=np.array(self._offered, dtype=np.int64),
+            offered=np.diff(self._arrived),
             ended=np.array([row.ended for row in rows]),
             good=np.array([row.good for row in rows], dtype=np.int64),
             percentiles={p: [row.percentiles[i] for row in rows] for i, p in enumerate(PERCENTILES)},
@@ -162,8 +161,7 @@ class Series:
         """A row is full."""
         ended, self._pending = Ended.joined(self._pending), []
         self._times.append(now)
-        self._offered.append(0)
-        self._count_arrivals(ended.arrival)
+        self._arrived.append(plane.arrived)
         latencies = (ended.end - ended.arrival)[answered(ended.outcome)]
         _, busy, staffed = plane.integrals(now)
         self._rows.append(
@@ -176,18 +174,9 @@ class Series:
                 busy=busy,
                 staffed=staffed,
                 joined=plane.joined(),
-                counts=plane.counts(),
+                counts={name: plane.count(name) for name in _COUNTS},
             )
         )
-
-    def _count_arrivals(self, times: Ints) -> None:
-        """Requests by the row in which they arrived; at the end of a row is in the next."""
-        if not len(times):
-            return
-        first = bisect_right(self._times, int(times.min()))
-        counts = np.bincount(np.searchsorted(self._times[first:], times, side="right"))
-        for row, count in enumerate(counts[: len(self._times) - first].tolist(), first):
-            self._offered[row] += count
 
     def _stages(self) -> dict[str, Floats]:
         """What each stage did, from how much it had done by the end of each row."""

@@ -294,7 +294,7 @@ def test_slots_come_back_whatever_happens() -> None:
     plane.kill(POOL, 0, 500 * MS)
     plane.advance(100_000 * MS)
     st = plane._state  # type: ignore[attr-defined]
-    for pool in ("request", "visit", "scope"):
+    for pool in ("request", "visit", "scope", "event", "timer"):
         assert int(st.clock[f"free_{pool}s"][0]) == len(getattr(st, pool)), pool
     assert plane.waiting().sum() == 0
 
