@@ -84,8 +84,10 @@ def is_plain(st: State) -> bool:
 def plain(st: State) -> State:
     """With records that lack what a plain network has no need of."""
     fewer = st._replace(**{name: _without(getattr(st, name), fields) for name, fields in LACKING.items()})
-    # A step calls the stages of one scope at most, starts a visit, and answers.
-    fewer.clock["most"] = fewer.clock["calls"] + 4
+    # A step calls those that come after a stage, or the first of a request; it starts a visit, and answers.
+    stage = fewer.stage
+    arcs = stage["last_followed"] - stage["first_followed"], stage["last_called"] - stage["first_called"]
+    fewer.clock["most"] = np.max(arcs) + 4
     return fewer
 
 
