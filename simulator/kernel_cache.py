@@ -36,7 +36,7 @@ else:
 HERE = Path(__file__).parent
 # All that the kernel is compiled from, constants included.
 SOURCES = (
-    *("requests_compiled", "kernel_parts", "kernel_plain", "kernel_state"),
+    *("requests_compiled", "kernel_draws", "kernel_parts", "kernel_plain", "kernel_state"),
     *("draws", "histogram", "machine", "plane", "semantics", "visits"),
 )
 SETTINGS: Any = config

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -135,3 +136,10 @@ def test_the_first_place_that_can_be_written_is_taken(tmp_path: Path, monkeypatc
     monkeypatch.setattr(kernel_cache, "HERE", file)
     monkeypatch.setenv("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", str(home))
     assert find().parent == home / "stagecraft"
+
+
+def test_whatever_is_compiled_is_watched() -> None:
+    """A changed text gets a folder of its own only if it is among the sources."""
+    texts = {path.stem: path.read_text() for path in kernel_cache.HERE.glob("*.py")}
+    compiled = {name for name, text in texts.items() if re.search(r"^@(compiled|inlined)$", text, re.MULTILINE)}
+    assert {"requests_compiled", "kernel_parts", "kernel_draws"} <= compiled <= set(kernel_cache.SOURCES)
