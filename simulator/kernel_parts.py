@@ -14,7 +14,19 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from simulator import draws, histogram, kernel_cache
-from simulator.kernel_state import GUIDE_BITS, NO_EVENT, NONE, SLOT, WORD_BITS, Number, Records, Row, Tree
+from simulator.kernel_state import (
+    GUIDE_BITS,
+    NO_EVENT,
+    NONE,
+    NOT_READY,
+    SLOT,
+    TURNS,
+    WORD_BITS,
+    Number,
+    Records,
+    Row,
+    Tree,
+)
 from simulator.machine import ABSENT, DRAINING, LRU, MILLION, MOST_TOKENS, NEVER, READY, UNLIMITED, Ints
 from simulator.plane import LONGEST_SERVICE
 from simulator.semantics import ID_BITS
@@ -171,6 +183,7 @@ def count_waits(clock: Row, noted: Ints, waits: Ints) -> None:
 #
 # They play a tournament (Knuth, volume 3, section 5.4.1): each has a leaf, each node above knows which of its events is
 # due first. Unlike in a heap, whom one meets on the way up depends on no comparison, so that nothing waits for those.
+# Queues do the same for the least outstanding, where they are many.
 
 
 @inlined
@@ -181,10 +194,10 @@ def replay(tree: Tree, events: Records, leaves: Number, e: Number, time: int) ->
     """
     i = np.uint64(leaves + e)
     first = np.int64(e)
-    tree.times[i], tree.firsts[i] = time, first
+    tree.least[i], tree.whose[i] = time, first
     while i > U1:
-        other = tree.firsts[i ^ U1]
-        ahead = tree.times[i ^ U1] - time
+        other = tree.whose[i ^ U1]
+        ahead = tree.least[i ^ U1] - time
         if ahead == 0:
             if events[np.uint64(other)].key < events[np.uint64(first)].key:
                 first = other
@@ -193,13 +206,13 @@ def replay(tree: Tree, events: Records, leaves: Number, e: Number, time: int) ->
             time += ahead & earlier
             first ^= (first ^ other) & earlier
         i >>= U1
-        tree.times[i], tree.firsts[i] = time, first
+        tree.least[i], tree.whose[i] = time, first
 
 
 @inlined
 def replace_first(clock: Row, tree: Tree, events: Records, time: int, key: int, slot: Number, lane: Number) -> None:
     """Put an event where the first was."""
-    e = SLOT(tree.firsts[U1])
+    e = SLOT(tree.whose[U1])
     event = events[e]
     event.key, event.slot, event.lane = key, slot, lane
     replay(tree, events, clock.leaves, e, time)
@@ -218,10 +231,10 @@ def _push(clock: Row, tree: Tree, events: Records, time: int, key: int, slot: Nu
         event.key, event.slot, event.lane = key, slot, lane
         i = np.uint64(clock.leaves + e)
         while True:
-            tree.times[i], tree.firsts[i] = time, np.int64(e)
+            tree.least[i], tree.whose[i] = time, np.int64(e)
             i >>= U1
             # At 0, above the root, there is a time before all others.
-            if tree.times[i] < time or (tree.times[i] == time and events[np.uint64(tree.firsts[i])].key < key):
+            if tree.least[i] < time or (tree.least[i] == time and events[np.uint64(tree.whose[i])].key < key):
                 break
 
 
@@ -233,7 +246,7 @@ push_here: Any = inlined(_push)  # for the one place where nearly all events com
 def close_gap(clock: Row, tree: Tree, events: Records) -> None:
     """Nothing came in the place of the first event: its leaf is free."""
     clock.spent = 0
-    e = SLOT(tree.firsts[U1])
+    e = SLOT(tree.whose[U1])
     event = events[e]
     event.next = clock.free_event
     clock.free_event = e
@@ -410,26 +423,28 @@ def precedes(one: Row, other: Row) -> Number:
 
 
 @compiled
-def rank(stage: Row, queues: Records, replicas: Records, q: Number) -> None:
-    """A queue's load has changed, or its turn, or whether it is ready.
-
-    The queues of a stage are a tree (the children of i are 2i + 1 and 2i + 2). Each knows the best of its subtree, so
-    that who chooses need not look at all of them.
-    """
-    first = np.int64(stage.first_queue)
-    i: Number = np.int64(q) - first
-    while i >= 0:
-        best = NONE
-        if replicas[np.uint64(stage.first_replica + i)].state == SLOT(READY):
-            best = SLOT(first + i)
-        for child in range(2 * i + 1, min(2 * i + 3, np.int64(stage.queues))):
-            other = queues[np.uint64(first + child)].best
-            if other != NONE:
-                ahead = best != NONE and not precedes(queues[other], queues[best])
-                if not ahead or (other < best and not precedes(queues[best], queues[other])):
-                    best = other
-        queues[np.uint64(first + i)].best = best
-        i = (i - 1) >> 1 if i else -1
+def rank(stage: Row, tree: Tree, queues: Records, replicas: Records, q: Number) -> None:
+    """A queue's load has changed, or its turn, or whether it is ready: its games against the stage's others."""
+    place = SLOT(q - stage.first_queue)
+    queue = queues[q]
+    value = NOT_READY
+    if replicas[SLOT(stage.first_replica + place)].state == SLOT(READY):
+        value = queue.load << TURNS | queue.chosen
+    best = np.int64(q)
+    root = np.uint64(stage.first_node)
+    i = np.uint64(stage.leaves + place)
+    tree.least[root + i], tree.whose[root + i] = value, best
+    while i > U1:
+        other = tree.whose[root + (i ^ U1)]
+        ahead = tree.least[root + (i ^ U1)] - value
+        if ahead == 0:  # nobody has chosen them yet
+            best = min(best, other)
+        else:
+            earlier = ahead >> 63
+            value += ahead & earlier
+            best ^= (best ^ other) & earlier
+        i >>= U1
+        tree.least[root + i], tree.whose[root + i] = value, best
 
 
 # -- caches -----------------------------------------------------------------------------------------------------------

@@ -23,6 +23,10 @@ FIELDS = len(Visit._fields)
 WORD_BITS = 32
 GUIDE_BITS = 10
 WALKED = 16  # replicas among which the least outstanding is found by looking at all of them
+# Among more, by a value: the load, and in its last bits whose turn it is. No run chooses, nor waits, so often as that
+# these are too few.
+TURNS = 36
+NOT_READY = 1 << 62  # the value of a queue that nobody may choose
 NOTED = 1024  # waits between two looks at their histograms
 
 NO_EVENT = 1 << 62  # ns: with its place added, when a leaf without an event is due; no two at once, and all too late
@@ -94,7 +98,7 @@ VISIT = _records(
     "key",
     "unit",
 )
-QUEUE = _records("length load chosen", "idle low_word first_word first_worker replica first_list stage best")
+QUEUE = _records("length load chosen", "idle low_word first_word first_worker replica first_list stage")
 WAITERS = _records("", "head tail")  # of one level of a queue
 CACHE = _records("", "size head tail first")
 ENTRY = _records("written", "prev next fetching")
@@ -109,8 +113,8 @@ STAGE = _records(
     + "draining uneven calls_made joined waiting busy staffed most_waiting waiting_low waiting_high busy_low busy_high "
     + "staffed_low staffed_high zone_count "
     + " ".join(COUNTS + [f"{name}_{half}" for name in SUMS for half in ("low", "high")]),
-    "queues first_queue first_replica ready caches first_cache part first_guide first_call first_followed "
-    "last_followed first_called last_called results",
+    "queues first_queue first_node leaves first_replica ready caches first_cache part first_guide first_call "
+    "first_followed last_followed first_called last_called results",
     "name_hash key_hash failures",
     "jitter factor floor per_item",
 )
@@ -129,10 +133,10 @@ RECORDS = {  # by the array that has them: those of which a plain network's lack
 
 
 class Tree(NamedTuple):
-    """Of the events, with its root at 1: when the first one below a node is due, and which that is."""
+    """A tournament, with its root at 1 and its leaves in the second half: the least value at or below a node."""
 
-    times: Ints  # shape (2 x leaves,)
-    firsts: Ints
+    least: Ints
+    whose: Ints  # which leaf's it is
 
 
 class State(NamedTuple):
@@ -147,8 +151,8 @@ class State(NamedTuple):
     arrival_keystrokes: Ints
     session: Records
     user: Records
-    tree: Tree
-    event: Records  # at the leaves of the tree
+    tree: Tree  # of the events: when they are due
+    event: Records
     timer: Records  # TIMED: the lanes' places
     lane: Records  # shape (LANES x stages,)
     request: Records
@@ -159,6 +163,7 @@ class State(NamedTuple):
     queue: Records
     waiters: Records
     idle: draws.Keys  # a bit for each worker, from the queue's `first_word` on
+    rank: Tree  # of the queues, from the stage's `first_node` on: their load and, of equals, whose turn it is
     replica: Records  # from the stage's `first_replica` on, by place
     ready: Records  # slots; from there on, too: the queues of those that are ready, in the order of their places
     cache: Records
@@ -217,6 +222,7 @@ def state(machine: Machine, keep_trace: bool, traced: Ints | None, room: int) ->
         session=np.zeros(0, dtype=SESSION),
         user=np.zeros(0, dtype=USER),
         tree=Tree(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)),
+        rank=_ranks(stage, queue),
         event=np.zeros(0, dtype=EVENT),
         timer=np.zeros(0, dtype=TIMED),
         lane=lane,
@@ -273,18 +279,10 @@ def _with_events(st: State, more: int) -> State:
     clock, old = st.clock[0], len(st.event)
     leaves = 1 << (old + more - 1).bit_length()
     event = _more_slots(st.event, clock, "event", leaves - old)
-    times, firsts = np.full(2 * leaves, -1), np.tile(np.arange(leaves), 2)
-    times[leaves:] = NO_EVENT + firsts[leaves:]
-    times[leaves : leaves + old] = st.tree.times[old:]
-    level = slice(leaves, 2 * leaves)
-    while level.start > 1:
-        due, who = times[level].reshape(-1, 2), firsts[level].reshape(-1, 2)
-        key = event["key"][who]
-        later = (due[:, 1] < due[:, 0]) | ((due[:, 1] == due[:, 0]) & (key[:, 1] < key[:, 0]))
-        level = slice(level.start // 2, level.start)
-        times[level], firsts[level] = np.where(later, due[:, 1], due[:, 0]), np.where(later, who[:, 1], who[:, 0])
+    due = NO_EVENT + np.arange(leaves)
+    due[:old] = st.tree.least[old:]
     clock["leaves"] = leaves
-    return st._replace(tree=Tree(times, firsts), event=event)
+    return st._replace(tree=_played(due, np.arange(leaves), event["key"]), event=event)
 
 
 def with_users(st: State, keys: draws.Keys) -> State:
@@ -294,6 +292,19 @@ def with_users(st: State, keys: draws.Keys) -> State:
     users = np.concatenate([st.user, more])
     st = _with_events(st, len(users) + int(st.clock["most"][0]))
     return st._replace(user=users)
+
+
+def _played(values: Ints, names: Ints, keys: Ints) -> Tree:
+    """The tournament of a power of two of leaves: of equals the one with the smaller key wins, else the first."""
+    least, whose = [values], [names]
+    while len(least[-1]) > 1:
+        one, other = least[-1][::2], least[-1][1::2]
+        who, against = whose[-1][::2], whose[-1][1::2]
+        loses = (other < one) | ((other == one) & (keys[against] < keys[who]))
+        least.append(np.where(loses, other, one))
+        whose.append(np.where(loses, against, who))
+    above = [np.array([-1])]  # the root there is a value before all others
+    return Tree(np.concatenate(above + least[::-1]), np.concatenate(above + whose[::-1]))
 
 
 def with_sessions(st: State, last: int) -> State:
@@ -385,12 +396,25 @@ def _queues(machine: Machine, stage: Records) -> tuple[Records, Records, draws.K
     early |= queue["replica"] < np.repeat([s.replicas for s in machine.stages], queues)
     resting = np.where(early, there, 0)
     queue["idle"], queue["load"] = resting, -resting
-    queue["best"] = np.where(early, np.arange(len(queue)), NONE)  # all alike, so that the first of each subtree is
     # Of each word the bits of the workers that are there.
     place = np.arange(int(words.sum())) - np.repeat(first_word, words)
     bits = np.clip(np.repeat(resting, words) - 64 * place, 0, 64).astype(np.uint64)
     idle = np.where(bits > 0, np.uint64(draws.MASK) >> (np.uint64(64) - np.maximum(bits, np.uint64(1))), np.uint64(0))
     return queue, waiters, idle
+
+
+def _ranks(stage: Records, queue: Records) -> Tree:
+    """All ready queues alike. Writes down where each stage's tournament is."""
+    trees = [Tree(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))]
+    for s in np.flatnonzero(stage["ranked"]):
+        first, many = int(stage["first_queue"][s]), int(stage["queues"][s])
+        leaves = 1 << (many - 1).bit_length()
+        loads = queue["load"][first : first + many]
+        values = np.full(leaves, NOT_READY)
+        values[:many] = np.where(loads < 0, loads << TURNS, NOT_READY)
+        stage["first_node"][s], stage["leaves"][s] = sum(len(tree.least) for tree in trees), leaves
+        trees.append(_played(values, first + np.arange(leaves), np.zeros(first + leaves, dtype=np.int64)))
+    return Tree(*(np.concatenate(part) for part in zip(*trees, strict=True)))
 
 
 def _replicas(machine: Machine, stage: Records) -> tuple[Records, Records]:

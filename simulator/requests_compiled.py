@@ -959,7 +959,7 @@ def choose(st: State, v: Number) -> Number:
         stage.turn = np.int64(turn) + 1
         best = st.ready[first + turn]
     elif stage.ranked:
-        best = st.queue[stage.first_queue].best
+        best = SLOT(st.rank.whose[stage.first_node + SLOT(1)])
     elif stage.balancing == LEAST_OUTSTANDING:
         for i in range(first, SLOT(first + count)):
             q = st.ready[i]
@@ -1005,7 +1005,7 @@ def rerank(st: State, q: Number) -> None:
     if st.clock[0].ranked:
         stage = st.stage[st.queue[q].stage]
         if stage.ranked:
-            rank(stage, st.queue, st.replica, q)
+            rank(stage, st.rank, st.queue, st.replica, q)
 
 
 @compiled
@@ -1469,7 +1469,7 @@ def is_over(key: int, slot: Number, calls: Records, parts: Records, scopes: Reco
 @inlined
 def drop_first(st: State) -> None:
     """The first event is over; the next of its lane that is one takes its place, else what is pushed next."""
-    clock, first = st.clock[0], st.event[SLOT(st.tree.firsts[1])]
+    clock, first = st.clock[0], st.event[SLOT(st.tree.whose[1])]
     clock.spent = 1
     if first.lane != NONE:
         lane = st.lane[first.lane]
@@ -1577,7 +1577,7 @@ def advance(st: State, until: int) -> int:
                 return MORE_ARRIVALS
             now = st.arrival_times[clock.arrival]
             key = SEND << ID_BITS | (clock.first + clock.arrival) << 16
-            due, first = st.tree.times[1], st.event[SLOT(st.tree.firsts[1])]
+            due, first = st.tree.least[1], st.event[SLOT(st.tree.whose[1])]
             pending = due < now or (due == now and first.key < key)
             if pending:
                 now = due
@@ -1900,7 +1900,7 @@ class CompiledRequests:
         row = st.stage[stage]
         kernel_state.enters(row, st.replica, st.ready)
         if row["ranked"]:
-            rank(row, st.queue, st.replica, self._queue(stage, place))
+            rank(row, st.rank, st.queue, st.replica, SLOT(self._queue(stage, place)))
 
     def _dismiss_idle(self, stage: int, place: int, now: int) -> None:
         st = self._state
