@@ -25,7 +25,6 @@ from simulator.kernel_state import (
     Number,
     Records,
     Row,
-    Tree,
 )
 from simulator.machine import ABSENT, DRAINING, LRU, MILLION, MOST_TOKENS, NEVER, READY, UNLIMITED, Ints
 from simulator.plane import LONGEST_SERVICE
@@ -187,38 +186,40 @@ def count_waits(clock: Row, noted: Ints, waits: Ints) -> None:
 
 
 @inlined
-def replay(tree: Tree, events: Records, leaves: Number, e: Number, time: int) -> None:
+def replay(tree: Records, events: Records, leaves: Number, e: Number, time: int) -> None:
     """An event falls due at another time: all its games again, up to the root.
 
     Who wins is hard to foresee, hence no branch; that two are due at once is rare.
     """
     i = np.uint64(leaves + e)
     first = np.int64(e)
-    tree.least[i], tree.whose[i] = time, first
+    node = tree[i]
+    node.least, node.whose = time, first
     while i > U1:
-        other = tree.whose[i ^ U1]
-        ahead = tree.least[i ^ U1] - time
+        other = tree[i ^ U1]
+        ahead = other.least - time
         if ahead == 0:
-            if events[np.uint64(other)].key < events[np.uint64(first)].key:
-                first = other
+            if events[np.uint64(other.whose)].key < events[np.uint64(first)].key:
+                first = other.whose
         else:
             earlier = ahead >> 63  # all bits, or none
             time += ahead & earlier
-            first ^= (first ^ other) & earlier
+            first ^= (first ^ other.whose) & earlier
         i >>= U1
-        tree.least[i], tree.whose[i] = time, first
+        node = tree[i]
+        node.least, node.whose = time, first
 
 
 @inlined
-def replace_first(clock: Row, tree: Tree, events: Records, time: int, key: int, slot: Number, lane: Number) -> None:
+def replace_first(clock: Row, tree: Records, events: Records, time: int, key: int, slot: Number, lane: Number) -> None:
     """Put an event where the first was."""
-    e = SLOT(tree.whose[U1])
+    e = SLOT(tree[U1].whose)
     event = events[e]
     event.key, event.slot, event.lane = key, slot, lane
     replay(tree, events, clock.leaves, e, time)
 
 
-def _push(clock: Row, tree: Tree, events: Records, time: int, key: int, slot: Number, lane: Number) -> None:
+def _push(clock: Row, tree: Records, events: Records, time: int, key: int, slot: Number, lane: Number) -> None:
     """An event, in the place of the first if that is over; else it rises as far as it is due before others."""
     if clock.spent:
         clock.spent = 0
@@ -231,10 +232,11 @@ def _push(clock: Row, tree: Tree, events: Records, time: int, key: int, slot: Nu
         event.key, event.slot, event.lane = key, slot, lane
         i = np.uint64(clock.leaves + e)
         while True:
-            tree.least[i], tree.whose[i] = time, np.int64(e)
+            node = tree[i]
+            node.least, node.whose = time, np.int64(e)
             i >>= U1
-            # At 0, above the root, there is a time before all others.
-            if tree.least[i] < time or (tree.least[i] == time and events[np.uint64(tree.whose[i])].key < key):
+            above = tree[i]  # above the root, at 0, there is a time before all others
+            if above.least < time or (above.least == time and events[np.uint64(above.whose)].key < key):
                 break
 
 
@@ -243,10 +245,10 @@ push_here: Any = inlined(_push)  # for the one place where nearly all events com
 
 
 @inlined
-def close_gap(clock: Row, tree: Tree, events: Records) -> None:
+def close_gap(clock: Row, tree: Records, events: Records) -> None:
     """Nothing came in the place of the first event: its leaf is free."""
     clock.spent = 0
-    e = SLOT(tree.whose[U1])
+    e = SLOT(tree[U1].whose)
     event = events[e]
     event.next = clock.free_event
     clock.free_event = e
@@ -256,7 +258,7 @@ def close_gap(clock: Row, tree: Tree, events: Records) -> None:
 
 @compiled
 def after_delay(
-    clock: Row, tree: Tree, events: Records, lanes: Records, timers: Records, number: Number, time: int, key: int,
+    clock: Row, tree: Records, events: Records, lanes: Records, timers: Records, number: Number, time: int, key: int,
     slot: Number,
 ) -> None:  # fmt: skip
     """An event in a lane, after those that are there; beside it if it falls due before one of them."""
@@ -423,7 +425,7 @@ def precedes(one: Row, other: Row) -> Number:
 
 
 @compiled
-def rank(stage: Row, tree: Tree, queues: Records, replicas: Records, q: Number) -> None:
+def rank(stage: Row, tree: Records, queues: Records, replicas: Records, q: Number) -> None:
     """A queue's load has changed, or its turn, or whether it is ready: its games against the stage's others."""
     place = SLOT(q - stage.first_queue)
     queue = queues[q]
@@ -433,18 +435,20 @@ def rank(stage: Row, tree: Tree, queues: Records, replicas: Records, q: Number) 
     best = np.int64(q)
     root = np.uint64(stage.first_node)
     i = np.uint64(stage.leaves + place)
-    tree.least[root + i], tree.whose[root + i] = value, best
+    node = tree[root + i]
+    node.least, node.whose = value, best
     while i > U1:
-        other = tree.whose[root + (i ^ U1)]
-        ahead = tree.least[root + (i ^ U1)] - value
+        other = tree[root + (i ^ U1)]
+        ahead = other.least - value
         if ahead == 0:  # nobody has chosen them yet
-            best = min(best, other)
+            best = min(best, other.whose)
         else:
             earlier = ahead >> 63
             value += ahead & earlier
-            best ^= (best ^ other) & earlier
+            best ^= (best ^ other.whose) & earlier
         i >>= U1
-        tree.least[root + i], tree.whose[root + i] = value, best
+        node = tree[root + i]
+        node.least, node.whose = value, best
 
 
 # -- caches -----------------------------------------------------------------------------------------------------------

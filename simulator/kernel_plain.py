@@ -31,10 +31,10 @@ STAGE: Fields = {
     "hedge_after": NEVER, "breaker_window": 0, "fallback": NEVER, "queue_limit": UNLIMITED, "lifo_above": UNLIMITED,
     "by_level": 0, "levels": 1, "drop_expired": 0, "admission_interval": 0, "batch_size": 1, "drawn_early": 1,
     "error_threshold": 0, "outage": 0, "silent_threshold": 0, "hit_threshold": 0, "cache_keys": 0, "hot_threshold": 0,
-    "ranked": 0, "paused": 0, "draining": 0, "uneven": 0,
+    "paused": 0, "draining": 0, "uneven": 0,
 }  # fmt: skip
 CLOCK: Fields = {
-    "zone_hop": 0, "ranked": 0, "classes": 1, "answer_after": NOBODY, "deadline": NEVER, "traced": 0, "outspoken": 0,
+    "zone_hop": 0, "classes": 1, "answer_after": NOBODY, "deadline": NEVER, "traced": 0, "outspoken": 0,
 }  # fmt: skip
 
 # What nobody asks for then, whatever it is.

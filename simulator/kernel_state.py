@@ -79,6 +79,7 @@ CLOCK = _records(
     "most longest_tow free_request free_requests free_visit free_visits free_event free_events free_timer free_timers "
     "free_scope free_scopes think_table",
 )
+NODE = _records("least whose")  # of a tournament, its root at 1: the least value of the leaves below, and which leaf's
 EVENT = _records("key", "slot lane next")  # key: kind | request | visit, the order within an instant (R6)
 TIMED = _records("time key", "slot next")
 LANE = _records("last_time last_key", "busy head tail")  # busy: its first is an event; head, tail: those that follow
@@ -132,13 +133,6 @@ RECORDS = {  # by the array that has them: those of which a plain network's lack
 }
 
 
-class Tree(NamedTuple):
-    """A tournament, with its root at 1 and its leaves in the second half: the least value at or below a node."""
-
-    least: Ints
-    whose: Ints  # which leaf's it is
-
-
 class State(NamedTuple):
     """The machine and everything that changes, as arrays of records."""
 
@@ -151,7 +145,7 @@ class State(NamedTuple):
     arrival_keystrokes: Ints
     session: Records
     user: Records
-    tree: Tree  # of the events: when they are due
+    tree: Records  # NODE, of the events: when they are due
     event: Records
     timer: Records  # TIMED: the lanes' places
     lane: Records  # shape (LANES x stages,)
@@ -163,7 +157,7 @@ class State(NamedTuple):
     queue: Records
     waiters: Records
     idle: draws.Keys  # a bit for each worker, from the queue's `first_word` on
-    rank: Tree  # of the queues, from the stage's `first_node` on: their load and, of equals, whose turn it is
+    rank: Records  # NODE, of the queues, from the stage's `first_node` on: their load and, of equals, whose turn it is
     replica: Records  # from the stage's `first_replica` on, by place
     ready: Records  # slots; from there on, too: the queues of those that are ready, in the order of their places
     cache: Records
@@ -221,7 +215,7 @@ def state(machine: Machine, keep_trace: bool, traced: Ints | None, room: int) ->
         arrival_keystrokes=np.zeros(0, dtype=np.int64),
         session=np.zeros(0, dtype=SESSION),
         user=np.zeros(0, dtype=USER),
-        tree=Tree(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)),
+        tree=np.zeros(0, dtype=NODE),
         rank=_ranks(stage, queue),
         event=np.zeros(0, dtype=EVENT),
         timer=np.zeros(0, dtype=TIMED),
@@ -280,7 +274,7 @@ def _with_events(st: State, more: int) -> State:
     leaves = 1 << (old + more - 1).bit_length()
     event = _more_slots(st.event, clock, "event", leaves - old)
     due = NO_EVENT + np.arange(leaves)
-    due[:old] = st.tree.least[old:]
+    due[:old] = st.tree["least"][old:]
     clock["leaves"] = leaves
     return st._replace(tree=_played(due, np.arange(leaves), event["key"]), event=event)
 
@@ -294,17 +288,19 @@ def with_users(st: State, keys: draws.Keys) -> State:
     return st._replace(user=users)
 
 
-def _played(values: Ints, names: Ints, keys: Ints) -> Tree:
+def _played(values: Ints, names: Ints, keys: Ints) -> Records:
     """The tournament of a power of two of leaves: of equals the one with the smaller key wins, else the first."""
-    least, whose = [values], [names]
-    while len(least[-1]) > 1:
-        one, other = least[-1][::2], least[-1][1::2]
-        who, against = whose[-1][::2], whose[-1][1::2]
-        loses = (other < one) | ((other == one) & (keys[against] < keys[who]))
-        least.append(np.where(loses, other, one))
-        whose.append(np.where(loses, against, who))
-    above = [np.array([-1])]  # the root there is a value before all others
-    return Tree(np.concatenate(above + least[::-1]), np.concatenate(above + whose[::-1]))
+    tree = np.zeros(2 * len(values), dtype=NODE)
+    tree[0] = -1, -1  # above the root there is a value before all others
+    level = tree[len(values) :]
+    level["least"], level["whose"] = values, names
+    while len(level) > 1:
+        one, other = level[::2], level[1::2]
+        equal = other["least"] == one["least"]
+        wins = (other["least"] < one["least"]) | (equal & (keys[other["whose"]] < keys[one["whose"]]))
+        level = tree[len(one) : len(level)]
+        level[:] = np.where(wins, other, one)
+    return tree
 
 
 def with_sessions(st: State, last: int) -> State:
@@ -403,18 +399,18 @@ def _queues(machine: Machine, stage: Records) -> tuple[Records, Records, draws.K
     return queue, waiters, idle
 
 
-def _ranks(stage: Records, queue: Records) -> Tree:
+def _ranks(stage: Records, queue: Records) -> Records:
     """All ready queues alike. Writes down where each stage's tournament is."""
-    trees = [Tree(np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))]
+    trees = [np.zeros(0, dtype=NODE)]
     for s in np.flatnonzero(stage["ranked"]):
         first, many = int(stage["first_queue"][s]), int(stage["queues"][s])
         leaves = 1 << (many - 1).bit_length()
         loads = queue["load"][first : first + many]
         values = np.full(leaves, NOT_READY)
         values[:many] = np.where(loads < 0, loads << TURNS, NOT_READY)
-        stage["first_node"][s], stage["leaves"][s] = sum(len(tree.least) for tree in trees), leaves
+        stage["first_node"][s], stage["leaves"][s] = sum(map(len, trees)), leaves
         trees.append(_played(values, first + np.arange(leaves), np.zeros(first + leaves, dtype=np.int64)))
-    return Tree(*(np.concatenate(part) for part in zip(*trees, strict=True)))
+    return np.concatenate(trees)
 
 
 def _replicas(machine: Machine, stage: Records) -> tuple[Records, Records]:

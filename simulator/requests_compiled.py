@@ -79,7 +79,6 @@ from simulator.kernel_state import (
     Records,
     Row,
     State,
-    Tree,
 )
 from simulator.machine import (
     ABSENT,
@@ -229,7 +228,9 @@ def supersede(st: State, r: Number, number: int, now: int) -> None:
 
 
 @compiled
-def think(clock: Row, tree: Tree, events: Records, users: Records, tables: draws.Floats, u: Number, now: int) -> None:
+def think(
+    clock: Row, tree: Records, events: Records, users: Records, tables: draws.Floats, u: Number, now: int
+) -> None:
     """Until the next request, whose key says for how long; there may be too many users."""
     user = users[u]
     if np.int64(u) >= clock.active:
@@ -351,7 +352,7 @@ def patience(tables: draws.Floats, stage: Row, key: np.uint64) -> Number:
 
 @compiled
 def add_time_out(
-    clock: Row, tree: Tree, events: Records, lanes: Records, timers: Records,
+    clock: Row, tree: Records, events: Records, lanes: Records, timers: Records,
     stage: Row, s: Number, time: int, identity: int, c: Number,
 ) -> None:  # fmt: skip
     key = TIME_OUT << ID_BITS | identity
@@ -959,7 +960,7 @@ def choose(st: State, v: Number) -> Number:
         stage.turn = np.int64(turn) + 1
         best = st.ready[first + turn]
     elif stage.ranked:
-        best = SLOT(st.rank.whose[stage.first_node + SLOT(1)])
+        best = SLOT(st.rank[stage.first_node + SLOT(1)].whose)
     elif stage.balancing == LEAST_OUTSTANDING:
         for i in range(first, SLOT(first + count)):
             q = st.ready[i]
@@ -1469,7 +1470,7 @@ def is_over(key: int, slot: Number, calls: Records, parts: Records, scopes: Reco
 @inlined
 def drop_first(st: State) -> None:
     """The first event is over; the next of its lane that is one takes its place, else what is pushed next."""
-    clock, first = st.clock[0], st.event[SLOT(st.tree.whose[1])]
+    clock, first = st.clock[0], st.event[SLOT(st.tree[1].whose)]
     clock.spent = 1
     if first.lane != NONE:
         lane = st.lane[first.lane]
@@ -1577,7 +1578,7 @@ def advance(st: State, until: int) -> int:
                 return MORE_ARRIVALS
             now = st.arrival_times[clock.arrival]
             key = SEND << ID_BITS | (clock.first + clock.arrival) << 16
-            due, first = st.tree.least[1], st.event[SLOT(st.tree.whose[1])]
+            due, first = st.tree[1].least, st.event[SLOT(st.tree[1].whose)]
             pending = due < now or (due == now and first.key < key)
             if pending:
                 now = due
