@@ -2,8 +2,8 @@
 
 Cost must grow straight: a visit at the largest may cost so many times what it costs where it is cheapest, no more (at
 the smallest, what a run costs before its first request tells). Stages and replicas: queues, workers and counters are
-spread over more memory, so that more of what a visit touches comes from a farther cache, and the heap of events is
-deeper by the logarithm; the factors leave room for that, and none for a walk over all stages or all replicas.
+spread over more memory, so that more of what a visit touches comes from a farther cache, and tournaments have more
+rounds, by the logarithm; the factors leave room for that, and none for a walk over all stages or all replicas.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ REQUESTS = [10_000, 100_000, 1_000_000, 10_000_000, 100_000_000]  # the last one
 STAGES = [1, 4, 16, 64]
 REPLICAS = [4, 40, 400, 4_000, 10_000]
 VISITS = 1_000_000  # of each run over stages and over replicas
-REPETITIONS = 2  # of those; the least counts
+REPETITIONS = 3  # of those; the least counts
 MOST_MEMORY = 1e9  # bytes
 MOST = {"requests": 2.0, "stages": 3.0, "replicas": 5.0}  # times the cost of a visit where it is cheapest
 BALANCING = ["shared", "least_of 2", "least outstanding", "round robin"]
