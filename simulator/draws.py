@@ -2,7 +2,7 @@
 
 A key is a uint64. `mix(key, word)` (splitmix64) derives another; a draw is the mix of a visit's key with a purpose.
 The same arithmetic is written twice here, for Python integers and for numpy arrays, and compiled a third time by
-the kernel; a test holds the three to the same bits.
+the kernel (`kernel_parts`, over arrays `kernel_draws`); a test holds all of them to the same bits.
 
 A distribution is a *quantile table* of mean 1, so that after `resolve` a draw needs only shifts, comparisons and
 + - x /, on which numpy, numba and Python agree bit for bit (their logarithms do not). The grid is dyadic and
@@ -131,7 +131,7 @@ def quantiles(table: Floats, draws: Keys) -> Floats:
 
 
 class Arithmetic(NamedTuple):
-    """Whose arithmetic it is for arrays: the same bits, sooner or later."""
+    """The functions over arrays, by numpy or by the kernel's compiled code: the bits are the same."""
 
     mix_many: Callable[[Keys | int, Keys | int], Keys]
     quantiles: Callable[[Floats, Keys], Floats]
