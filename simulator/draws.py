@@ -79,14 +79,16 @@ def below(draw: int, n: int) -> int:
     return ((draw >> 32) * n) >> 32
 
 
-def stream_key(seed: int, replication: int, source: int) -> int:
-    """From which the keys of a source's requests are derived, by their ordinals."""
-    return mix(mix(mix(seed & MASK, 0), replication), source)
-
-
-def root_keys(seed: int, replication: int, source: int, ordinals: NDArray[np.int64]) -> Keys:
+def root_keys(
+    seed: int,
+    replication: int,
+    source: int,
+    ordinals: NDArray[np.int64],
+    mix_many: Callable[[Keys | int, Keys | int], Keys] = mix_many,
+) -> Keys:
     """Keys of the requests with these ordinals within their source."""
-    return mix_many(stream_key(seed, replication, source), ordinals.astype(np.uint64))
+    stream = mix(mix(mix(seed & MASK, 0), replication), source)
+    return mix_many(stream, ordinals.astype(np.uint64))
 
 
 # -- quantile tables ------------------------------------------------------------------------------------------------

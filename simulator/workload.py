@@ -75,8 +75,8 @@ class Source(NamedTuple):
 
     def keys(self, first: int, size: int) -> draws.Keys:
         """Root keys of so many from `first` on."""
-        key = draws.stream_key(self.seed, self.replication, self.number)
-        return self.arithmetic.mix_many(key, np.arange(first, first + size, dtype=np.uint64))
+        ordinals = np.arange(first, first + size)
+        return draws.root_keys(self.seed, self.replication, self.number, ordinals, self.arithmetic.mix_many)
 
 
 class Stream(Protocol):
