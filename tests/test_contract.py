@@ -12,6 +12,8 @@ import pytest
 
 from cases import files
 from cases.build import apply, design_changes
+from cases.errors import DesignError
+from cases.knobs import stops
 from cases.scenarios import scenario, scenarios
 from cases.spec import Case
 from simulator.compare import Comparison
@@ -74,6 +76,20 @@ def test_it_can_be_broken_mended_and_turned(case: Case) -> None:
     assert len(case.knobs) in KNOBS
     assert baseline(case.id).cost_usd_per_hour is not None
     assert case.outcomes
+
+
+def test_a_knob_stands_where_it_was_turned_to(case: Case) -> None:
+    """To the letter, so that what a hand holds is not replaced under it (`ui.state.standing`)."""
+    stood = 0
+    for knob in case.knobs:
+        for text in stops(case, knob, case).texts[::4]:
+            try:
+                turned = apply(case, {knob.path: text})
+            except DesignError:
+                continue  # what is beside it does not fit this
+            assert stops(turned, knob, case).current == text
+            stood += 1
+    assert stood > len(case.knobs)
 
 
 @pytest.mark.parametrize(("name", "broken"), BROKEN)

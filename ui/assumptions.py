@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from html import escape
 from typing import NamedTuple
 
@@ -20,9 +21,10 @@ REFUSED = "refused_edit"
 
 
 class Refused(NamedTuple):
-    """An edit that cannot be: where, why, and of which design."""
+    """An edit that cannot be: where, what was typed, why, and of which design."""
 
     path: str
+    given: str
     reason: str
     of: state.Chosen
 
@@ -47,31 +49,29 @@ def _words(one: Ground) -> str:
 
 def _field(case: Case, one: Ground) -> None:
     path = f"assumptions.{one.name}.value"
-    key = f"edit:{state.session().page}:{case.id}:{path}"
     refused: Refused | None = st.session_state.get(REFUSED)
     if refused is not None and (refused.path, refused.of) != (path, state.session().chosen):
         refused = None
-    if refused is None:
-        state.show(key, one.value)
+    shown = one.value if refused is None else refused.given
+    name = f"edit:{state.session().page}:{case.id}:{path}"
     st.text_input(
         one.label,
-        key=key,
+        shown,
         label_visibility="collapsed",
         max_chars=200,
-        on_change=_edited,
-        args=(path, key),
         help="A value, or low..high for a 90 % range",
+        **state.standing(name, shown, partial(_edited, path)),
     )
     if refused is not None:
         st.error(plain(refused.reason), icon=":material/warning:")
 
 
-def _edited(path: str, key: str) -> None:
+def _edited(path: str, given: str) -> None:
     """Take the value over, or say why it cannot be read; the field keeps what was typed then."""
-    text = st.session_state[key].strip()
+    text = given.strip()
     reason = _reason(path, text)
     if reason:
-        st.session_state[REFUSED] = Refused(path, reason, state.session().chosen)
+        st.session_state[REFUSED] = Refused(path, given, reason, state.session().chosen)
     else:
         st.session_state.pop(REFUSED, None)
         state.change(path, text)

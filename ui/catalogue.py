@@ -15,7 +15,7 @@ from cases.references import point
 from cases.spec import Case
 from simulator.report import verdict
 from simulator.results import SimulationResult
-from ui import place
+from ui import place, state
 from ui.entries import entries, matches
 from ui.jobs import Job, View
 from ui.runs import CARD, view
@@ -53,36 +53,25 @@ def page() -> None:
 
 def _search(here: place.Place, topics: list[str]) -> None:
     words, which = st.columns([2, 3], vertical_alignment="bottom")
-    _stand("cases:find", here.values.get("find", ""))
+    text = here.values.get("find", "")
     words.text_input(
         "Search",
-        key="cases:find",
+        text,
         max_chars=100,
         placeholder="fraud, cache, ranking",
         icon=":material/search:",
-        on_change=lambda: here.move(find=st.session_state["cases:find"].strip()),
+        **state.standing("cases:find", text, lambda typed: here.move(find=typed.strip())),
     )
     if here.values.get("topic") not in [None, *topics]:
         here.values.pop("topic")
-    _stand("cases:topic", here.values.get("topic", ALL))
+    offered, now = [ALL, *topics], here.values.get("topic", ALL)
     which.selectbox(
         "Topic",
-        [ALL, *topics],
-        key="cases:topic",
+        offered,
+        offered.index(now),
         format_func=lambda topic: topic if topic == ALL else plain(topic),
-        on_change=lambda: here.move(topic=None if st.session_state["cases:topic"] == ALL else _chosen()),
+        **state.standing("cases:topic", now, lambda topic: here.move(topic=None if topic == ALL else topic)),
     )
-
-
-def _chosen() -> str:
-    chosen: str = st.session_state["cases:topic"]
-    return chosen
-
-
-def _stand(key: str, value: str) -> None:
-    """The address says where a widget stands."""
-    if st.session_state.get(key) != value:
-        st.session_state[key] = value
 
 
 # -- a card -----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from ui import pair as pairs
 from ui import state
 from ui.charts import LINES, Figure, chart, latency_figure
 from ui.differences import differences
-from ui.header import NOTHING, case_title
+from ui.header import NOTHING, case_title, choose_scenario
 from ui.jobs import View
 from ui.pair import Pair
 from ui.plans import within
@@ -99,39 +99,30 @@ def _choices(case: Case, pair: Pair, labels: dict[str, str], a: str, b: str) -> 
 
 
 def _design(case: Case, pair: Pair, labels: dict[str, str], letter: str, name: str) -> None:
-    key = f"compare:{letter}:{case.id}"
-    state.show(key, name)
-
-    def chosen() -> None:
-        pair.move(**{letter: st.session_state[key]})
-
-    st.selectbox(letter.upper(), list(labels), format_func=labels.__getitem__, key=key, on_change=chosen)
+    names = list(labels)
+    stands = state.standing(f"compare:{letter}:{case.id}", name, lambda chosen: pair.move(**{letter: chosen}))
+    st.selectbox(letter.upper(), names, names.index(name), format_func=labels.__getitem__, **stands)
 
 
 def _scenario(case: Case) -> None:
     known = scenarios(case)
     labels = {NOTHING: "Nothing"} | {name: one.label or name.replace("_", " ") for name, one in known.items()}
-    key = f"compare:scenario:{case.id}"
-    state.show(key, state.session().chosen.scenario or NOTHING)
-
-    def chosen() -> None:
-        name = st.session_state[key]
-        state.choose_scenario(None if name == NOTHING else name)
-
-    st.selectbox("What happens", list(labels), format_func=labels.__getitem__, key=key, on_change=chosen)
+    names, now = list(labels), state.session().chosen.scenario or NOTHING
+    stands = state.standing(f"compare:scenario:{case.id}", now, choose_scenario)
+    st.selectbox("What happens", names, names.index(now), format_func=labels.__getitem__, **stands)
 
 
 def _sure(pair: Pair) -> None:
     usual = next(iter(pairs.SURE))
-    key = "compare:sure"
-    state.show(key, pair.values.get("sure", usual))
-
-    def chosen() -> None:
-        sure = st.session_state[key] or usual
-        pair.move(sure=None if sure == usual else sure)
-
+    now = pair.values.get("sure", usual)
+    stands = state.standing("compare:sure", now, lambda sure: pair.move(sure=None if sure == usual else sure))
     st.segmented_control(
-        "Intervals", list(pairs.SURE), format_func=lambda sure: f"{sure} %", key=key, on_change=chosen, required=True
+        "Intervals",
+        list(pairs.SURE),
+        default=now,
+        format_func=lambda sure: f"{sure} %",
+        required=True,
+        **stands,
     )
 
 

@@ -41,20 +41,27 @@ def fewest_section(case: Case, result: SimulationResult, stale: bool) -> None:
 def _chosen(case: Case, likely: str, stale: bool) -> str:
     """The stage that the question is about, the tightest unless somebody chose another; and the button that asks."""
     names = list(fleets(case))
-    key, choice = f"fewest:{case.id}", f"fewest_of:{case.id}"
+    choice = f"fewest_of:{case.id}"
     picked = st.session_state.get(choice)
-    state.show(key, picked if picked in names else likely)
+    now = picked if picked in names else likely
 
-    def chosen() -> None:
-        st.session_state[choice] = st.session_state[key]
+    def chosen(stage: str) -> None:
+        st.session_state[choice] = stage
 
     def asked() -> None:
-        st.session_state[choice] = st.session_state[key]  # the answer stays with its stage when the tightest changes
-        st.session_state[ASKED] = (st.session_state.shown[1].key, st.session_state[key])
+        stage = st.session_state[stands["key"]]
+        st.session_state[choice] = stage  # the answer stays with it when the tightest changes
+        st.session_state[ASKED] = (st.session_state.shown[1].key, stage)
 
+    stands = state.standing(f"fewest:{case.id}", now, chosen)
     with st.container(key="fewest_asks", horizontal=True, vertical_alignment="bottom"):
         stage = st.selectbox(
-            "Of which stage", names, format_func=lambda name: label_of(case, name), key=key, on_change=chosen, width=280
+            "Of which stage",
+            names,
+            names.index(now),
+            format_func=lambda name: label_of(case, name),
+            width=280,
+            **stands,
         )
         st.button(
             "Find the fewest",

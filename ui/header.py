@@ -80,27 +80,21 @@ def _designs(baseline: Case) -> None:
     written = {n: known[n].label or n.replace("_", " ") for n in names}
     labels = told_apart(written | {state.BASELINE: "As in the case"})
     names.insert(0, state.BASELINE)
-    key = f"design:{state.session().page}:{baseline.id}"
-
-    def chosen() -> None:
-        state.choose_design(st.session_state[key])
-
-    state.show(key, now.design)
-    st.selectbox("Design", names, names.index(now.design), format_func=labels.__getitem__, key=key, on_change=chosen)
+    stands = state.standing(f"design:{state.session().page}:{baseline.id}", now.design, state.choose_design)
+    st.selectbox("Design", names, names.index(now.design), format_func=labels.__getitem__, **stands)
 
 
 def _scenarios(baseline: Case) -> None:
     known = scenarios(baseline)
     labels = told_apart({n: one.label or n.replace("_", " ") for n, one in known.items()} | {NOTHING: "Nothing"})
-    key = f"scenario:{state.session().page}:{baseline.id}"
-
-    def chosen() -> None:
-        name = st.session_state[key]
-        state.choose_scenario(None if name == NOTHING else name)
-
     names, now = [NOTHING, *known], state.session().chosen.scenario or NOTHING
-    state.show(key, now)
-    st.selectbox("What happens", names, names.index(now), format_func=labels.__getitem__, key=key, on_change=chosen)
+    stands = state.standing(f"scenario:{state.session().page}:{baseline.id}", now, choose_scenario)
+    st.selectbox("What happens", names, names.index(now), format_func=labels.__getitem__, **stands)
+
+
+def choose_scenario(name: str) -> None:
+    """What happens meanwhile, maybe nothing."""
+    state.choose_scenario(None if name == NOTHING else name)
 
 
 def case_title(case: Case, page: str, choose: Callable[[str], None]) -> None:
@@ -109,16 +103,8 @@ def case_title(case: Case, page: str, choose: Callable[[str], None]) -> None:
     with st.container(key="title" if len(titles) > 1 else None):
         st.title(plain(case.title), anchor=False)
         if len(titles) > 1:
-            key = f"case:{page}"
-            state.show(key, case.id)
-            st.selectbox(
-                "Case",
-                list(titles),
-                list(titles).index(case.id),
-                format_func=titles.__getitem__,
-                key=key,
-                on_change=lambda: choose(st.session_state[key]),
-            )
+            stands = state.standing(f"case:{page}", case.id, choose)
+            st.selectbox("Case", list(titles), list(titles).index(case.id), format_func=titles.__getitem__, **stands)
 
 
 def told_apart(labels: dict[str, str]) -> dict[str, str]:

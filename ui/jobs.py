@@ -24,7 +24,8 @@ from simulator.control import Progress
 
 T = TypeVar("T")
 
-PATIENCE = 0.6  # seconds that a page waits for a job before it shows what it has
+PATIENCE = 0.6  # seconds that a page waits for a job before it shows what it has ...
+GLANCE = 0.02  # ... and between two looks whether it is still wanted
 ASKS = 0.3  # seconds between two looks of a page at a job under way ...
 EACH = 0.05  # ... and so many more for each other run that comes first ...
 SELDOM = 3.0  # ... up to these: a crowd that asks all the time would take the time that its runs need
@@ -209,11 +210,21 @@ class View(Generic[T]):
         job = self.job
         if job is None:
             return self
-        job.done.wait(PATIENCE)
+        _wait(job)
         if not job.done.is_set() or job.given_up:
             return self
         forget(self.slot)
         return View(self.slot, job.result, error=job.error)
+
+
+def _wait(job: Job[Any]) -> None:
+    """A moment's patience. Whoever moves something meanwhile has not to wait for it.
+
+    Streamlit leaves a run for the one that was asked for after it as soon as its state is read.
+    """
+    until = time.monotonic() + PATIENCE
+    while not job.done.wait(GLANCE) and time.monotonic() < until:
+        st.session_state.get("session")
 
 
 def begun(pool: Runs, slot: str, key: str, work: Work[T]) -> View[T]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from cases.build import apply
@@ -49,23 +51,22 @@ def _numbers(case: Case, baseline: Case, prefix: str) -> None:
 
 
 def _number(path: str, label: str, text: str, baseline: Case) -> None:
-    key = f"number:{state.session().page}:{baseline.id}:{path}"
+    name = f"number:{state.session().page}:{baseline.id}:{path}"
 
-    def typed() -> None:
-        wanted, chosen = st.session_state[key].strip() or REMOVED, state.session().chosen
+    def typed(given: str) -> None:
+        wanted, chosen = given.strip() or REMOVED, state.session().chosen
         try:
             apply(baseline, state.changes(chosen) | {path: wanted})
         except StagecraftError as error:
-            st.session_state[f"{key}:wrong"] = (chosen, str(error))
+            st.session_state[f"{name}:wrong"] = (chosen, given, str(error))
         else:
             state.change(path, wanted)
 
     # What cannot be stays in the field, with why, until the design is another one.
-    of, wrong = st.session_state.get(f"{key}:wrong", (None, ""))
+    of, given, wrong = st.session_state.get(f"{name}:wrong", (None, "", ""))
     refused = of == state.session().chosen
-    if not refused:
-        state.show(key, text)
-    st.text_input(label, key=key, on_change=typed, help=f"`{path}`")
+    shown = given if refused else text
+    st.text_input(label, shown, help=f"`{path}`", **state.standing(name, shown, typed))
     if refused:
         st.error(plain(wrong), icon=":material/warning:")
 
@@ -83,18 +84,14 @@ def _knob(case: Case, baseline: Case, knob: Knob) -> None:
     except StagecraftError as error:
         st.error(f"{knob.label or knob.path}: {error}", icon=":material/warning:")
         return
-    key = f"knob:{state.session().page}:{case.id}:{knob.path}"
-
-    def turned() -> None:
-        state.change(knob.path, st.session_state[key])
-
-    state.show(key, current)
+    name = f"knob:{state.session().page}:{case.id}:{knob.path}"
+    stands = state.standing(name, current, partial(state.change, knob.path))
     said = f"`{knob.path}`"
     if knob.choices:
         at = texts.index(current)
-        st.selectbox(label, options=texts, index=at, format_func=_said, key=key, on_change=turned, help=said)
+        st.selectbox(label, options=texts, index=at, format_func=_said, help=said, **stands)
     else:
-        st.select_slider(label, options=texts, value=current, key=key, on_change=turned, help=said)
+        st.select_slider(label, options=texts, value=current, help=said, **stands)
 
 
 def _said(text: str) -> str:

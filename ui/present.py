@@ -185,19 +185,20 @@ def _over_time(result: SimulationResult, at: float | None, name: str) -> None:
 def _before_or_after(here: place.Place, step: PlannedStep) -> RunName:
     """The problem, or the same with the fix; as somebody chose."""
     words = ["The problem", "With the fix"]
-    now = words["fix" in here.values]
-    key = f"present:fix:{step.number}"
-    if st.session_state.get(key) != now:
-        st.session_state[key] = now
+    fixed = "fix" in here.values
+
+    def chosen(word: str) -> None:
+        here.move(fix="1" if word == words[1] else None)
+
     st.radio(
         "On show",
         label_visibility="collapsed",
         options=words,
-        key=key,
+        index=int(fixed),
         horizontal=True,
-        on_change=lambda: here.move(fix="1" if st.session_state[key] == words[1] else None),
+        **state.standing(f"present:fix:{step.number}", words[fixed], chosen),
     )
-    return step.shows["fix" in here.values]
+    return step.shows[fixed]
 
 
 # -- the bar ----------------------------------------------------------------------------------------------------------
@@ -210,15 +211,13 @@ def _bar(here: place.Place, story: tuple[PlannedStep, ...], number: int, present
         st.button("Next", shortcut="PageDown", disabled=number == last, on_click=_go, args=(here, number + 1))
         st.html(f'<p class="where" role="status">step {number} of {last}</p>')
         with st.container(key="steps", width=300):
-            if st.session_state.get("present:step") != number:
-                st.session_state["present:step"] = number
             st.selectbox(
                 "Go to step",
                 range(1, last + 1),
-                key="present:step",
+                index=number - 1,
                 format_func=lambda n: f"{n}. {story[n - 1].title}",
                 label_visibility="collapsed",
-                on_change=lambda: _go(here, st.session_state["present:step"]),
+                **state.standing("present:step", number, partial(_go, here)),
             )
         shown = st.session_state.get(NOTES, False)
         st.button("Hide notes" if shown else "Speaker notes", key="notes", shortcut="N", on_click=_turn_notes)

@@ -8,8 +8,9 @@ tells us its address late, so after we wrote it, or when a widget moved in this 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import streamlit as st
 
@@ -86,6 +87,18 @@ def opening() -> Chosen:
 
 
 @dataclass
+class Widget:
+    """Where a widget stood when a page was drawn last, and how often another one has taken its place."""
+
+    value: object
+    turn: int = 0
+
+    def key(self, name: str) -> str:
+        """What Streamlit knows it by."""
+        return f"{name}:{self.turn}" if self.turn else name
+
+
+@dataclass
 class Session:
     """What one browser tab remembers."""
 
@@ -98,6 +111,7 @@ class Session:
     began_at: float = 0.0  # the run of the page that is under way
     took: float = 0.0  # s, the last run of a page that wrote its address
     warnings: list[str] = field(default_factory=list)
+    widgets: dict[str, Widget] = field(default_factory=dict)  # by name
     built: tuple[Case, dict[str, str], Case] | None = None  # the last design: of which case, by which changes
 
     def comes_to(self, page: str) -> None:
@@ -354,15 +368,30 @@ def _stand(chosen: Chosen) -> None:
     current.chosen, current.moved, current.warnings = chosen, True, []
 
 
-def show(key: str, value: object) -> None:
-    """Make the widget of this key stand at a value.
+def standing(name: str, value: object, moved: Callable[[Any], object]) -> dict[str, Any]:
+    """`key` and `on_change` of a widget that is to stand at a value, which its caller gives it as its default, too.
 
-    The design decides where a widget stands, but it is told so only if it stands elsewhere: a quick second move of the
-    hand must not be undone by the answer to the first. What a run says is lost if the next one begins before it is
-    sent, so a widget gets its value as its default, too: otherwise it would come up at the first option, and say so.
+    The design decides where a widget stands. One that a hand moved stands there, and stays the same under the hand. If
+    it stands where it stood and the design does not, another one takes its place: of the one before, a browser that is
+    slow to draw still says where it stood, and that is nobody's move.
     """
-    if session().entered or st.session_state.get(key) != value:
-        st.session_state[key] = value
+    widget = session().widgets.setdefault(name, Widget(value))
+    at = st.session_state.get(widget.key(name), value)
+    if at not in (value, widget.value):  # Streamlit breaks off what is called of a move when the next one comes then
+        moved(at)
+        again()
+    if at != value:
+        widget.turn += 1
+    widget.value = value
+    key = widget.key(name)
+
+    def on_change() -> None:
+        if key == widget.key(name):
+            at = st.session_state[key]
+            moved(at)
+            widget.value = at
+
+    return {"key": key, "on_change": on_change}
 
 
 # -- what the pages read --------------------------------------------------------------------------------------------

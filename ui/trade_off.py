@@ -79,16 +79,15 @@ def _outcome(case: Case, pair: Pair) -> str | None:
     usual = outcome_on_show(case)
     if usual is None:
         return None
-    key = f"tradeoff:outcome:{case.id}"
-    state.show(key, pair.values.get("outcome", usual))
+    now, names = pair.values.get("outcome", usual), list(case.outcomes)
 
-    def chosen() -> None:
-        name = st.session_state[key]
+    def chosen(name: str) -> None:
         pair.move(outcome=None if name == usual else name)
 
-    labels = {name: figure_name(case, name) for name in case.outcomes}
+    stands = state.standing(f"tradeoff:outcome:{case.id}", now, chosen)
+    labels = {name: figure_name(case, name) for name in names}
     picked: str = st.selectbox(
-        "Colour and size", list(labels), format_func=labels.__getitem__, key=key, on_change=chosen, width=320
+        "Colour and size", names, names.index(now), format_func=labels.__getitem__, width=320, **stands
     )
     return picked
 
@@ -170,21 +169,17 @@ def _shown(
 
 def _most(pair: Pair, usual: float) -> float:
     """What one would spend, USD per hour: what the case as written costs, unless somebody said."""
-    key = "tradeoff:most"
-    state.show(key, pair.most)
 
-    def said() -> None:
-        most = st.session_state[key]
+    def said(most: float | None) -> None:
         pair.move(most=None if most is None else f"{most:g}")
 
     most: float | None = st.number_input(
         "To spend at most, $/hour",
-        value=None,
+        value=pair.most,
         min_value=0.01,
         max_value=MOST,
         placeholder=f"{usual:,.2f}, as written",
-        key=key,
-        on_change=said,
         width=260,
+        **state.standing("tradeoff:most", pair.most, said),
     )
     return usual if most is None else most

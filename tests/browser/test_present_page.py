@@ -139,6 +139,15 @@ def test_any_step_of_the_address(catalogue: Path, step: str, shown: int) -> None
     assert any(f"step {shown} of 2" in one.proto.body for one in page.get("html"))
 
 
+def test_what_a_slow_browser_still_says_of_the_step_is_no_choice(catalogue: Path) -> None:
+    page = opened()
+    before = page.selectbox(key="present:step").set_value(1)
+    next(one for one in page.run().button if one.label == "Next").click().run()
+    before.run()  # an answer to a page that had not drawn the next step yet
+    assert any("step 2 of 2" in one.proto.body for one in page.get("html"))
+    assert next(one for one in page.selectbox if one.label == "Go to step").value == 2
+
+
 def test_a_case_without_a_story_and_one_that_is_not_there(catalogue: Path) -> None:
     (catalogue / "mute.yaml").write_text(CASE.replace(files.FIRST, "mute"), encoding="utf-8")
     (catalogue / "broken.yaml").write_text("format: 1\n", encoding="utf-8")
