@@ -25,8 +25,11 @@ def bin_of(value: int) -> int:
 def bins_of(values: Ints, bits: int = BITS) -> Ints:
     """`bin_of` for an array; values below 2^53."""
     # As a float a value has its exponent, which begins at 1023, before the bits that follow its first.
-    first: Ints = values.astype(np.float64).view(np.int64) >> (52 - bits)
-    return np.where(values < 1 << bits, values, first - ((1023 + bits - 1) << bits))
+    bins: Ints = values.astype(np.float64).view(np.int64)
+    bins >>= 52 - bits
+    bins -= (1023 + bits - 1) << bits
+    np.copyto(bins, values, where=values < 1 << bits)
+    return bins
 
 
 def lowest(index: int, bits: int = BITS) -> int:

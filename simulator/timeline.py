@@ -162,7 +162,9 @@ class Series:
         ended, self._pending = Ended.joined(self._pending), []
         self._times.append(now)
         self._arrived.append(plane.arrived)
-        latencies = (ended.end - ended.arrival)[answered(ended.outcome)]
+        latencies, counted = ended.end - ended.arrival, answered(ended.outcome)
+        if not counted.all():
+            latencies = latencies[counted]
         _, busy, staffed = plane.integrals(now)
         self._rows.append(
             _Row(
