@@ -376,9 +376,14 @@ def standing(name: str, value: object, moved: Callable[[Any], object]) -> dict[s
     slow to draw still says where it stood, and that is nobody's move.
     """
     widget = session().widgets.setdefault(name, Widget(value))
+
+    def take(at: Any) -> None:
+        moved(at)
+        widget.value = at
+
     at = st.session_state.get(widget.key(name), value)
     if at not in (value, widget.value):  # Streamlit breaks off what is called of a move when the next one comes then
-        moved(at)
+        take(at)
         again()
     if at != value:
         widget.turn += 1
@@ -387,9 +392,7 @@ def standing(name: str, value: object, moved: Callable[[Any], object]) -> dict[s
 
     def on_change() -> None:
         if key == widget.key(name):
-            at = st.session_state[key]
-            moved(at)
-            widget.value = at
+            take(st.session_state[key])
 
     return {"key": key, "on_change": on_change}
 
