@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,16 @@ def test_code_that_lies_on_disk_is_used_at_once(tmp_path: Path, printed: dict[st
     assert printed["engine"] == "compiled"
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """What is started heeds Ctrl-C, also where a shell that runs the tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.long
+@pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_the_first_start_on_a_machine(tmp_path: Path, printed: dict[str, Any]) -> None:
     """Really compiled, in a fresh folder: two runs at once, a compiler that outlives them, and the same bytes."""
