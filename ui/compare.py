@@ -20,7 +20,7 @@ from ui import pair as pairs
 from ui import state
 from ui.charts import LINES, Figure, chart, latency_figure
 from ui.differences import differences
-from ui.header import NOTHING, case_title, choose_scenario
+from ui.header import case_title, scenario_choice
 from ui.jobs import View
 from ui.pair import Pair
 from ui.plans import within
@@ -93,7 +93,7 @@ def _choices(case: Case, pair: Pair, labels: dict[str, str], a: str, b: str) -> 
     with second:
         _design(case, pair, labels, "b", b)
     with happens:
-        _scenario(case)
+        scenario_choice(case)
     with sure:
         _sure(pair)
 
@@ -102,14 +102,6 @@ def _design(case: Case, pair: Pair, labels: dict[str, str], letter: str, name: s
     names = list(labels)
     stands = state.standing(f"compare:{letter}:{case.id}", name, lambda chosen: pair.move(**{letter: chosen}))
     st.selectbox(letter.upper(), names, names.index(name), format_func=labels.__getitem__, **stands)
-
-
-def _scenario(case: Case) -> None:
-    known = scenarios(case)
-    labels = {NOTHING: "Nothing"} | {name: one.label or name.replace("_", " ") for name, one in known.items()}
-    names, now = list(labels), state.session().chosen.scenario or NOTHING
-    stands = state.standing(f"compare:scenario:{case.id}", now, choose_scenario)
-    st.selectbox("What happens", names, names.index(now), format_func=labels.__getitem__, **stands)
 
 
 def _sure(pair: Pair) -> None:

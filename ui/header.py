@@ -30,7 +30,7 @@ def header(baseline: Case, happens: bool = False) -> None:
         _designs(baseline)
     if happens:
         with scenario:
-            _scenarios(baseline)
+            scenario_choice(baseline)
     with st.container(key="question"):
         question, ways = st.columns([2.4, 1], vertical_alignment="center")
     with question:
@@ -84,17 +84,17 @@ def _designs(baseline: Case) -> None:
     st.selectbox("Design", names, names.index(now.design), format_func=labels.__getitem__, **stands)
 
 
-def _scenarios(baseline: Case) -> None:
+def scenario_choice(baseline: Case) -> None:
+    """What happens meanwhile, maybe nothing."""
     known = scenarios(baseline)
     labels = told_apart({n: one.label or n.replace("_", " ") for n, one in known.items()} | {NOTHING: "Nothing"})
     names, now = [NOTHING, *known], state.session().chosen.scenario or NOTHING
-    stands = state.standing(f"scenario:{state.session().page}:{baseline.id}", now, choose_scenario)
+
+    def chosen(name: str) -> None:
+        state.choose_scenario(None if name == NOTHING else name)
+
+    stands = state.standing(f"scenario:{state.session().page}:{baseline.id}", now, chosen)
     st.selectbox("What happens", names, names.index(now), format_func=labels.__getitem__, **stands)
-
-
-def choose_scenario(name: str) -> None:
-    """What happens meanwhile, maybe nothing."""
-    state.choose_scenario(None if name == NOTHING else name)
 
 
 def case_title(case: Case, page: str, choose: Callable[[str], None]) -> None:

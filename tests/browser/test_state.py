@@ -63,6 +63,13 @@ def test_steps_are_bounded() -> None:
     assert steps.past[-1] == MOST + 9
 
 
+def as_written() -> AppTest:
+    """Explore, with the first case."""
+    page = AppTest.from_file(str(MAIN), default_timeout=120)
+    page.query_params["case"] = files.FIRST
+    return page.run()
+
+
 def knob(page: AppTest) -> SelectSlider[str]:
     return next(one for one in page.select_slider if one.label == KNOB)
 
@@ -80,9 +87,7 @@ def press(page: AppTest, label: str) -> AppTest:
 
 
 def test_undo_and_redo_move_the_knob_and_the_address() -> None:
-    page = AppTest.from_file(str(MAIN), default_timeout=120)
-    page.query_params["case"] = files.FIRST
-    page.run()
+    page = as_written()
     turn(page, "12")
     turn(page, "9")
     press(page, "Undo")
@@ -101,9 +106,7 @@ def test_undo_and_redo_move_the_knob_and_the_address() -> None:
 
 
 def test_what_a_slow_browser_still_says_of_a_knob_is_no_move() -> None:
-    page = AppTest.from_file(str(MAIN), default_timeout=120)
-    page.query_params["case"] = files.FIRST
-    page.run()
+    page = as_written()
     turn(page, "12")
     turn(page, "9")
     before = knob(page).set_value("9")
@@ -120,9 +123,7 @@ def test_what_a_slow_browser_still_says_of_a_knob_is_no_move() -> None:
 
 def test_a_move_of_which_nobody_was_told_counts() -> None:
     """When the next one comes while its callback runs, Streamlit breaks that off, and does not call it again."""
-    page = AppTest.from_file(str(MAIN), default_timeout=120)
-    page.query_params["case"] = files.FIRST
-    page.run()
+    page = as_written()
     turn(page, "12")
     taken = knob(page).id
     page.session_state[knob(page).key] = "9"
