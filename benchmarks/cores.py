@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 from benchmarks import pipeline
 from benchmarks.measure import Floor, Measured, Spread, hold, in_turn, say, timed
@@ -44,25 +45,20 @@ def main() -> int:
     whole = planned(REPLICATIONS)
     told: dict[int, str] = {}
 
-    def threads(workers: int) -> Measured:
-        def work() -> dict[str, float]:
-            told[workers] = json.dumps(simulate(whole, "compiled", workers=workers).as_json())
-            return {}
-
-        return timed(REPLICATIONS * REQUESTS, work)
+    def threads(workers: int) -> dict[str, float]:
+        told[workers] = json.dumps(simulate(whole, "compiled", workers=workers).as_json())
+        return {}
 
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
 
-        def processes() -> Measured:
-            def work() -> dict[str, float]:
-                for share in [pool.submit(half), pool.submit(half)]:
-                    share.result()
-                return {}
+        def processes() -> dict[str, float]:
+            for share in [pool.submit(half), pool.submit(half)]:
+                share.result()
+            return {}
 
-            return timed(REPLICATIONS * REQUESTS, work)
-
-        ways = {"one thread": lambda _: threads(1), "two threads": lambda _: threads(2)}
-        runs = in_turn({**ways, "two processes": lambda _: processes()}, REPETITIONS)
+        ways = {"one thread": partial(threads, 1), "two threads": partial(threads, 2), "two processes": processes}
+        runners = {name: lambda _, work=work: timed(REPLICATIONS * REQUESTS, work) for name, work in ways.items()}
+        runs = in_turn(runners, REPETITIONS)
     say([f"{REPLICATIONS} replications of {REQUESTS:,} requests, {REPETITIONS} times in turn."])
     say(table([{"by": name, "s on the wall": wall(measured).text(".2f")} for name, measured in runs.items()]))
     same = told[1] == told[2]
